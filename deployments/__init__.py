@@ -1,0 +1,1 @@
+"""One room per stage, the same furniture in each: contract.py, deployment.py, engines/<name>.py."""

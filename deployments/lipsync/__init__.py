@@ -1,0 +1,1 @@
+"""Lip sync: speech in; mouth shapes with exact times out."""

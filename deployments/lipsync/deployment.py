@@ -1,0 +1,33 @@
+"""Lip sync on Ray Serve."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from deployments.core import engines
+from deployments.core.types import Speech, VisemeTrack
+from deployments.stage import Stage
+
+
+class LipSync(Stage):
+    """Speech in, its VisemeTrack out."""
+
+    def __init__(self, engine: str, options: Mapping[str, Any], timeout_s: float) -> None:
+        """
+        Args:
+            engine: name of a file in engines/.
+            options: its Options.
+            timeout_s: limit of one sentence in seconds.
+        """
+        super().__init__("lipsync", timeout_s)
+        self._engine = engines.load("lipsync", engine, options)
+        self._engine.track(self._engine.example)
+
+    async def track(self, speech: Speech) -> VisemeTrack:
+        """Mouth shapes at the times of the speech."""
+        started = time.monotonic()
+        track: VisemeTrack = await self.run(self._engine.track, speech)
+        self.log_done(started, f"made {len(track.starts_s)} shapes for {speech.audio.duration_s:.2f} s")
+        return track

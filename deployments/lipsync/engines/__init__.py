@@ -1,0 +1,1 @@
+"""Lip sync engines: one file or folder each, discovered by name."""

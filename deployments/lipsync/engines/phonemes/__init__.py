@@ -1,0 +1,140 @@
+"""Mouth shapes from the phoneme times that the synthesiser gave: exact by construction, no model, no licence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from deployments.core.types import SILENCE, AudioClip, PhonemeSpan, Speech, VisemeTrack
+from deployments.core.visemes import CLOSURE, INDEX, REST, VISEMES
+
+from .ipa import BREATH, DIPHTHONGS, base_letters, shape
+
+_IS_VOWEL = np.array([viseme.kind == "vowel" for viseme in VISEMES])
+_BITE = INDEX["FF"]
+_BREATH_LIKE = {"AA": "H_AA", "EE": "H_EE", "OH": "H_OH", "OO": "H_OO"}
+"""Basic shape of the next vowel -> row for an h in front of it."""
+
+
+class Options(BaseModel):
+    """Settings of the engine."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    unstressed: float = Field(default=0.85, ge=0, le=1)
+    """Opening of an unstressed vowel relative to a stressed one."""
+    quietest: float = Field(default=0.6, ge=0, le=1)
+    """Opening of the quietest vowels relative to the loud ones; 1 turns the loudness rule off."""
+
+
+@dataclass(frozen=True)
+class _Sound:
+    """One letter with its share of the time."""
+
+    letter: str
+    start_s: float
+    end_s: float
+    stressed: bool
+
+
+class Engine:
+    """IPA phonemes to visemes by table."""
+
+    example: ClassVar[Speech] = Speech(
+        AudioClip(np.zeros(2205, np.float32), 22050),
+        (PhonemeSpan("p", 0.0, 0.05), PhonemeSpan("ˈa", 0.05, 0.1)),
+        (),
+        "pa",
+        "en_US",
+    )
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    def track(self, speech: Speech) -> VisemeTrack:
+        """One entry for each letter; equal neighbours are merged at the projection, not here."""
+        sounds = _sounds(speech.phonemes)
+        shapes = _shapes(sounds)
+        visemes = np.array([INDEX[name] for name, _ in shapes], np.uint8)
+        weights = np.array([weight for _, weight in shapes], np.float64)
+        starts = np.array([sound.start_s for sound in sounds], np.float64)
+        weights = weights * self._emphasis(sounds, visemes) * self._loudness(speech, sounds, visemes)
+        weights = np.where(_fixed(visemes), np.maximum(weights, 0.8), weights)
+        weights = np.where((visemes == REST) | (visemes == CLOSURE), 1.0, weights)
+        return VisemeTrack(starts, visemes, np.clip(weights, 0, 1).astype(np.float32), speech.audio.duration_s)
+
+    def _emphasis(self, sounds: Sequence[_Sound], visemes: NDArray[np.uint8]) -> NDArray[np.float64]:
+        stressed = np.array([sound.stressed for sound in sounds], bool)
+        if not stressed.any():  # a track without stress marks at all says nothing about stress
+            return np.ones(len(sounds))
+        return np.where(_IS_VOWEL[visemes] & ~stressed, self._options.unstressed, 1.0)
+
+    def _loudness(self, speech: Speech, sounds: Sequence[_Sound], visemes: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Vowels open with their level, relative to the loud ones (95th percentile) of the same sentence."""
+        power = np.concatenate(([0.0], np.cumsum(np.square(speech.audio.samples, dtype=np.float64))))
+        rate, last = speech.audio.sample_rate, len(power) - 1
+        starts = np.clip([int(sound.start_s * rate) for sound in sounds], 0, last)
+        ends = np.clip([int(sound.end_s * rate) for sound in sounds], 0, last)
+        rms = np.sqrt((power[ends] - power[starts]) / np.maximum(1, ends - starts))
+        vowels = _IS_VOWEL[visemes]
+        reference = np.percentile(rms[vowels], 95) if vowels.any() else 0.0
+        if reference <= 0:
+            return np.ones(len(sounds))
+        low = self._options.quietest
+        return np.where(vowels, low + (1 - low) * np.clip(rms / reference, 0, 1), 1.0)
+
+
+def _fixed(visemes: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Shapes that neither stress nor loudness weakens."""
+    fixed: NDArray[np.bool_] = (visemes == CLOSURE) | (visemes == _BITE)
+    return fixed
+
+
+def _sounds(phonemes: Sequence[PhonemeSpan]) -> list[_Sound]:
+    """Phonemes as single letters: one of several letters (an affricate, a merged diphthong) shares its time equally."""
+    sounds = []
+    for span in phonemes:
+        letters = [SILENCE] if span.symbol == SILENCE else list(base_letters(span.symbol)) or [SILENCE]
+        step = (span.end_s - span.start_s) / len(letters)
+        stressed = "ˈ" in span.symbol or "ˌ" in span.symbol
+        for index, letter in enumerate(letters):
+            start = span.start_s + index * step
+            sounds.append(_Sound(letter, start, start + step, stressed))
+    return sounds
+
+
+def _shapes(sounds: Sequence[_Sound]) -> list[tuple[str, float]]:
+    """Viseme name and weight of every sound, looking one ahead for glides and breath."""
+    shapes: list[tuple[str, float]] = []
+    glide: str | None = None
+    for index, sound in enumerate(sounds):
+        following = sounds[index + 1].letter if index + 1 < len(sounds) else ""
+        if sound.letter == SILENCE:
+            shapes.append(("sil", 1.0))
+        elif glide:
+            shapes.append((glide, shape(sound.letter)[1]))
+            glide = None
+        elif pair := DIPHTHONGS.get((sound.letter, following)):
+            shapes.append((pair[0], shape(sound.letter)[1]))
+            glide = pair[1]
+        elif sound.letter in BREATH:
+            shapes.append(_breath(sounds[index + 1 :]))
+        else:
+            shapes.append(shape(sound.letter))
+    return shapes
+
+
+def _breath(following: Sequence[_Sound]) -> tuple[str, float]:
+    for sound in following:
+        if sound.letter == SILENCE:
+            break
+        name, weight = shape(sound.letter)
+        viseme = VISEMES[INDEX[name]]
+        if viseme.kind == "vowel":
+            return _BREATH_LIKE[viseme.basic], weight / 2
+    return "H_AA", 0.2

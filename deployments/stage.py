@@ -1,0 +1,80 @@
+"""What every model stage on Ray Serve shares: one worker thread, a time limit, health, metrics, logs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from ray.serve.metrics import Histogram
+
+from deployments.core.errors import TimedOut
+
+ResultT = TypeVar("ResultT")
+
+# Serve's own logger adds the request id, the deployment and the replica to every record.
+logger = logging.getLogger("ray.serve")
+
+_BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
+
+
+class Stage:
+    """Base of the model deployments; an engine does the work and knows nothing of Ray.
+
+    Work runs on one thread per replica: models share the cores badly with themselves, and espeak-ng not at all. A call
+    that is cancelled before its turn never starts; one that runs goes on to its end (a model call cannot be stopped),
+    and the next call waits for it.
+    """
+
+    def __init__(self, name: str, timeout_s: float) -> None:
+        """
+        Args:
+            name: for logs and metrics ("tts").
+            timeout_s: limit of one call in seconds.
+        """
+        self._name = name
+        self._timeout_s = timeout_s
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._running_since: float | None = None
+        self._seconds = Histogram(
+            "avatar_stage_seconds", "Time of one stage call.", boundaries=_BUCKETS_S, tag_keys=("stage",)
+        )
+
+    async def run(self, work: Callable[..., ResultT], *args: object) -> ResultT:
+        """Runs blocking work off the event loop.
+
+        Raises:
+            TimedOut: after timeout_s, waiting for the thread included.
+        """
+        future = asyncio.wrap_future(self._thread.submit(self._timed, work, *args))
+        try:
+            return await asyncio.wait_for(future, self._timeout_s)
+        except TimeoutError:
+            raise TimedOut(f"{self._name} took longer than {self._timeout_s:g} s") from None
+
+    def _timed(self, work: Callable[..., ResultT], *args: object) -> ResultT:
+        self._running_since = started = time.monotonic()
+        try:
+            return work(*args)
+        finally:
+            self._running_since = None
+            seconds = time.monotonic() - started
+            self._seconds.observe(seconds, {"stage": self._name})
+
+    def log_done(self, started: float, detail: str) -> None:
+        """One line for each finished call.
+
+        Args:
+            started: time.monotonic() at its start.
+            detail: what was done.
+        """
+        logger.info("%s %s in %.0f ms", self._name, detail, (time.monotonic() - started) * 1000)
+
+    async def check_health(self) -> None:
+        """Serve replaces the replica when its thread hangs: no call may take twice its limit."""
+        since = self._running_since
+        if since is not None and time.monotonic() - since > 2 * self._timeout_s:
+            raise RuntimeError(f"{self._name} hangs since {time.monotonic() - since:.0f} s")

@@ -1,0 +1,1 @@
+"""Voice engines: one file or folder each, discovered by name."""

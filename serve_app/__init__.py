@@ -1,0 +1,1 @@
+"""The roof: wiring and HTTP. Nothing below imports it."""

@@ -1,0 +1,103 @@
+"""Errors to HTTP, in one place: {"error": {"code", "message", "hint"}}."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from deployments.core.errors import AvatarError, TooManyRequests
+
+from .requests import request_id_of
+
+logger = logging.getLogger("ray.serve")
+
+
+def install(app: FastAPI) -> None:
+    """Registers all handlers."""
+    app.add_exception_handler(AvatarError, _avatar_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _answer(
+    status: int, code: str, message: str, hint: str | None, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    return JSONResponse({"error": {"code": code, "message": message, "hint": hint}}, status, headers)
+
+
+async def _avatar_error(request: Request, error: Exception) -> JSONResponse:
+    # An error from another replica comes as Ray's subclass of it, whose text is a traceback: the cause is the original.
+    original = getattr(error, "cause", error)
+    assert isinstance(original, AvatarError)
+    headers = {"Retry-After": str(original.retry_after_s)} if isinstance(original, TooManyRequests) else None
+    if original.status < 500:
+        return _answer(original.status, original.code, str(original), original.hint, headers)
+    logger.error("request %s: %s: %s", request_id_of(request), type(original).__name__, original)
+    return _answer(original.status, original.code, original.public, original.hint or _where(request))
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    logger.error("request %s failed", request_id_of(request), exc_info=error)
+    return _answer(500, AvatarError.code, AvatarError.public, _where(request))
+
+
+def _where(request: Request) -> str:
+    return f"The log has the details under request id {request_id_of(request)}."
+
+
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+    hint = "GET /docs lists what the server answers to." if error.status_code in {404, 405} else None
+    headers = dict(error.headers) if error.headers else None
+    return _answer(error.status_code, code, str(error.detail), hint, headers)
+
+
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    problems: Sequence[dict[str, Any]] = error.errors()
+    message = " ".join(_in_words(problem) for problem in problems[:5])
+    return _answer(422, "invalid_request", message, _hint(problems[0]))
+
+
+def _in_words(problem: dict[str, Any]) -> str:
+    field = _field(problem)
+    if problem["type"] == "json_invalid":
+        return "The body is not valid JSON."
+    if problem["type"] == "extra_forbidden":
+        return f"{field}: there is no such field."
+    if problem["type"] == "missing":
+        return f"{field}: is required."
+    text = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{field}: {text[:1].lower()}{text[1:]}."
+
+
+def _field(problem: dict[str, Any]) -> str:
+    # Names come from the client: shortened, and lone surrogates made harmless, so that the answer can be sent.
+    location = ".".join(str(part) for part in problem["loc"][1:]) or "body"
+    return location.encode("utf-8", "replace").decode()[:100]
+
+
+_HINTS = {
+    "text": "text is plain text of 1 to 5000 characters.",
+    "speed": "speed is a number from 0.5 to 2.0.",
+    "voice_id": "voice_id is a name from GET /v1/voices.",
+    "speaker": "speaker is a name or number, as text.",
+    "viseme_set": "Allowed: basic, oculus, azure, rhubarb, arkit.",
+    "timing": "Allowed: natural, exact.",
+}
+
+
+def _hint(problem: dict[str, Any]) -> str:
+    if problem["type"] == "extra_forbidden":
+        return f"Allowed fields: {', '.join(_HINTS)}."
+    return _HINTS.get(
+        _field(problem), 'Send a JSON object such as {"text": "Hello"} with Content-Type: application/json.'
+    )

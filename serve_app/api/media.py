@@ -1,0 +1,72 @@
+"""/audio: the sound of a render, whole or in parts."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+
+from fastapi import APIRouter, Request, Response
+from starlette.responses import StreamingResponse
+
+from deployments.core.errors import NotFound
+
+from ..studio import Studio
+
+_AUDIO_TYPES = {"ogg": "audio/ogg; codecs=opus", "wav": "audio/wav"}
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+def router(studio: Studio) -> APIRouter:
+    """
+    Args:
+        studio: has the results.
+    """
+    routes = APIRouter(tags=["media"])
+
+    @routes.get("/audio/{render_id}.{extension}", response_class=Response)
+    async def audio(render_id: str, extension: str, request: Request) -> Response:
+        """The sound of a render: .ogg (Opus) or .wav. Understands Range."""
+        return await file_response(studio, request, render_id, "audio", extension, _AUDIO_TYPES)
+
+    return routes
+
+
+async def file_response(
+    studio: Studio, request: Request, render_id: str, stem: str, extension: str, types: Mapping[str, str]
+) -> Response:
+    """A file of a result, or the part that a Range header asks for (RFC 9110, one range).
+
+    Raises:
+        NotFound: no such render or no such type.
+    """
+    if extension not in types:
+        raise NotFound(f"There is no .{extension[:20]} of a render.", hint=f"There are: .{', .'.join(types)}.")
+    name = f"{stem}.{extension}"
+    size = await asyncio.to_thread(studio.results.size, render_id, name)
+    # The content of a render never changes: its ID is its version.
+    headers = {"Accept-Ranges": "bytes", "ETag": f'"{render_id}"', "Cache-Control": "private, max-age=86400, immutable"}
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    wanted = request.headers.get("range")
+    part = _part(wanted, size) if wanted else (0, size)
+    if part is None:
+        return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
+    start, length = part
+    headers["Content-Length"] = str(length)
+    if wanted:
+        headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{size}"
+    chunks = studio.results.read(render_id, name, start, length)
+    return StreamingResponse(chunks, 206 if wanted else 200, headers, media_type=types[extension])
+
+
+def _part(header: str, size: int) -> tuple[int, int] | None:
+    """Start and length of the range, or None when it cannot be given."""
+    match = _RANGE.fullmatch(header.strip())
+    if not match or not (match[1] or match[2]):
+        return None
+    if not match[1]:
+        start, end = max(0, size - int(match[2])), size - 1
+    else:
+        start, end = int(match[1]), min(int(match[2]) if match[2] else size - 1, size - 1)
+    return (start, end - start + 1) if start <= end else None

@@ -1,0 +1,269 @@
+"""HTTP bodies."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+
+from deployments.core.types import RenderRequest, Timing, VisemeSet
+from deployments.tts.voices import VoiceInfo
+
+from ..results import RenderResult
+
+EXAMPLE: dict[str, JsonValue] = {"text": "Hello, I am a talking avatar!", "voice_id": "en_US-joe-medium", "speed": 1.0}
+
+
+class RenderBody(BaseModel):
+    """A text to be spoken."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [EXAMPLE]})
+
+    text: Annotated[str, Field(min_length=1, max_length=5000, description="Plain text, 1-5000 characters.")]
+    voice_id: Annotated[
+        str | None, Field(max_length=200, description="See GET /v1/voices; the server's default voice if left out.")
+    ] = None
+    speed: Annotated[float, Field(ge=0.5, le=2.0, allow_inf_nan=False, description="2 speaks twice as fast.")] = 1.0
+    speaker: Annotated[
+        str | None, Field(max_length=200, description="Name or number, for voices with several speakers.")
+    ] = None
+    viseme_set: Annotated[VisemeSet, Field(description="The alphabet of mouth_cues.")] = "basic"
+    timing: Annotated[
+        Timing, Field(description="natural has mouth lead and coarticulation; exact has the times of the speech.")
+    ] = "natural"
+
+    @field_validator("text")
+    @classmethod
+    def _not_blank(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("must hold more than spaces")
+        return text
+
+    def to_request(self) -> RenderRequest:
+        """The same without HTTP."""
+        return RenderRequest(
+            self.text, self.voice_id or "", self.speed, self.speaker, viseme_set=self.viseme_set, timing=self.timing
+        )
+
+
+class Cue(BaseModel):
+    """From t_ms on the mouth makes this shape."""
+
+    t_ms: int
+    viseme: str | int
+    weight: float = Field(description="How strongly, 0-1; 1 for REST.")
+
+
+class Eye(BaseModel):
+    """A blink or a saccade."""
+
+    t_ms: int
+    event_type: Literal["blink", "saccade"]
+    duration_ms: int
+    direction: Literal["left", "right", "up", "down"] | None = Field(description="As the viewer sees it.")
+
+
+class Word(BaseModel):
+    """A word of the text and when it sounds."""
+
+    text: str
+    start_ms: int
+    end_ms: int
+    start_char: int
+    end_char: int
+
+
+class Shapes(BaseModel):
+    """ARKit blend shapes, frame by frame."""
+
+    fps: int
+    names: list[str]
+    frames: list[list[float]]
+
+
+class UsedVoice(BaseModel):
+    """What spoke."""
+
+    voice_id: str
+    speaker: str | None
+    speed: float
+    language: str
+
+
+class RenderResponse(BaseModel):
+    """A completed render."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "render_id": "5f0c6a9e2b7d4c1f8e3a6b9d0c2f4e71",
+                    "status": "completed",
+                    "audio_url": "http://127.0.0.1:8000/audio/5f0c6a9e2b7d4c1f8e3a6b9d0c2f4e71.ogg",
+                    "duration_ms": 2340,
+                    "mouth_cues": [
+                        {"t_ms": 0, "viseme": "REST", "weight": 1.0},
+                        {"t_ms": 120, "viseme": "AA", "weight": 0.85},
+                    ],
+                    "eye_events": [
+                        {"t_ms": 1500, "event_type": "blink", "duration_ms": 150, "direction": None},
+                    ],
+                    "cached": False,
+                    "processing_time_ms": 152.3,
+                }
+            ]
+        }
+    )
+
+    render_id: str
+    status: Literal["completed"] = "completed"
+    audio_url: str
+    duration_ms: int
+    mouth_cues: list[Cue] = Field(description="A step function: each holds until the next.")
+    eye_events: list[Eye]
+    cached: bool = False
+    processing_time_ms: float
+    words: list[Word]
+    blend_shapes: Shapes | None = Field(default=None, description="Only for viseme_set arkit.")
+    captions_url: str = Field(description="WebVTT; .srt in its place gives SubRip.")
+    viseme_set: VisemeSet
+    timing: Timing
+    voice: UsedVoice
+    engines: dict[str, str]
+    timings_ms: dict[str, float]
+
+    @classmethod
+    def of(cls, result: RenderResult, audio_base: str, base: str, processing_time_ms: float) -> RenderResponse:
+        """Adds addresses to a result.
+
+        Args:
+            result: the render.
+            audio_base: put in front of /{id}.ogg.
+            base: the server's own address, without a slash at the end.
+            processing_time_ms: as the client sees it, but for the way there and back.
+        """
+        request = result.request
+        return cls(
+            render_id=result.render_id,
+            audio_url=f"{audio_base}/{result.render_id}.{result.audio_format}",
+            duration_ms=result.duration_ms,
+            mouth_cues=[Cue(t_ms=cue.t_ms, viseme=cue.viseme, weight=cue.weight) for cue in result.mouth_cues],
+            eye_events=_eyes(result),
+            processing_time_ms=round(processing_time_ms, 1),
+            words=_words(result),
+            blend_shapes=_shapes(result),
+            captions_url=f"{base}/v1/avatar/render/{result.render_id}/captions.vtt",
+            viseme_set=request.viseme_set,
+            timing=request.timing,
+            voice=UsedVoice(
+                voice_id=request.voice_id, speaker=request.speaker, speed=request.speed, language=result.language
+            ),
+            engines=result.engines,
+            timings_ms=result.timings_ms,
+        )
+
+
+def _shapes(result: RenderResult) -> Shapes | None:
+    shapes = result.blend_shapes
+    if shapes is None:
+        return None
+    return Shapes(fps=shapes.fps, names=list(shapes.names), frames=shapes.frames.round(3).tolist())
+
+
+def _eyes(result: RenderResult) -> list[Eye]:
+    return [
+        Eye(
+            t_ms=round(event.start_s * 1000),
+            event_type=event.type,
+            duration_ms=round(event.duration_s * 1000),
+            direction=event.direction,
+        )
+        for event in result.eye_events
+    ]
+
+
+def _words(result: RenderResult) -> list[Word]:
+    return [
+        Word(
+            text=word.text,
+            start_ms=round(word.start_s * 1000),
+            end_ms=round(word.end_s * 1000),
+            start_char=word.start_char,
+            end_char=word.end_char,
+        )
+        for word in result.words
+    ]
+
+
+class VoiceEntry(BaseModel):
+    """A voice that is installed or can be."""
+
+    voice_id: str
+    name: str
+    language: str
+    language_name: str
+    country: str
+    quality: str
+    speakers: list[str] = Field(description="Empty for one speaker, and until the voice is installed.")
+    installed: bool
+    size_mb: float
+    download: str | None = Field(description="The command that installs it.")
+
+    @classmethod
+    def of(cls, voice: VoiceInfo) -> VoiceEntry:
+        """From what is known of the voice."""
+        installed = voice.model is not None
+        return cls(
+            voice_id=voice.voice_id,
+            name=voice.name,
+            language=voice.language,
+            language_name=voice.language_name,
+            country=voice.country,
+            quality=voice.quality,
+            speakers=list(voice.speakers),
+            installed=installed,
+            size_mb=round(voice.size_bytes / 1e6, 1),
+            download=None if installed else voice.download_command,
+        )
+
+
+class VoiceList(BaseModel):
+    """All voices."""
+
+    default: str
+    voices: list[VoiceEntry]
+
+
+class Health(BaseModel):
+    """Whether the server can render."""
+
+    status: Literal["healthy"] = "healthy"
+    valkey_connected: bool | None = Field(default=None, description="null: no Valkey is used.")
+    pending_jobs: int = Field(description="Renders at work or waiting.")
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong and what to do."""
+
+    code: str
+    message: str
+    hint: str | None = None
+
+
+class ErrorBody(BaseModel):
+    """Every answer that is not 2xx."""
+
+    error: ErrorDetail
+
+
+def _error(description: str) -> dict[str, Any]:
+    return {"model": ErrorBody, "description": description}
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    422: _error("The request cannot be served as it is; the hint says what to do."),
+    429: _error("Too many renders at once; Retry-After says when to try again."),
+    500: _error("Something failed inside the server."),
+    503: _error("A part of the server is starting or restarting."),
+    504: _error("The render took longer than the server allows."),
+}

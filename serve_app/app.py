@@ -1,0 +1,66 @@
+"""Wires the system: every .options() and .bind() is here.
+
+text -> TTS -> LipSync -> Renderer -> Ingress. `serve deploy` and `avatar-serve serve` both start from `build`.
+"""
+
+# No `from __future__ import annotations` here: Ray reads the builder's annotation to validate `args:`.
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from ray import serve
+from ray.serve import Application, Deployment
+from ray.serve.config import AutoscalingConfig
+from ray.serve.schema import LoggingConfig
+
+from deployments.lipsync.deployment import LipSync
+from deployments.tts.deployment import TTS
+
+from .ingress import Ingress
+from .renderer import Renderer
+from .settings import Settings
+
+INGRESS_MAX_ONGOING = 1000
+"""Waiting renders, downloads and sockets each hold one; the default of 5 would starve the server."""
+
+
+def build(settings: Settings) -> Application:
+    """The application as its settings say; `deployments:` of a config file comes on top."""
+    return compose(settings, {})
+
+
+def compose(settings: Settings, overrides: Mapping[str, Mapping[str, Any]]) -> Application:
+    """The application with further deployment options.
+
+    Args:
+        settings: the `args:` of a config file.
+        overrides: deployment name -> its options under `deployments:`. `serve deploy` applies them by itself.
+    """
+    logs = LoggingConfig(log_level=settings.monitoring.log_level, encoding=settings.monitoring.log_format)
+
+    def configured(stage: type, **options: Any) -> Deployment:
+        chosen = {"logging_config": logs, **options, **overrides.get(stage.__name__, {})}
+        return cast(Deployment, serve.deployment(**chosen)(stage))
+
+    timeouts, voice = settings.timeouts, settings.voice
+    tts = configured(TTS, max_ongoing_requests=2, autoscaling_config=_tts_autoscaling(settings)).bind(
+        voice.tts.engine, settings.tts_options, timeouts.tts_generation
+    )
+    lipsync = configured(LipSync).bind(voice.lipsync.engine, voice.lipsync.options, timeouts.lipsync_generation)
+    renderer = configured(
+        Renderer,
+        max_ongoing_requests=settings.limits.max_concurrent_requests,
+        max_queued_requests=settings.limits.max_queued_requests,
+    ).bind(tts, lipsync, settings)
+    return configured(Ingress, max_ongoing_requests=INGRESS_MAX_ONGOING).bind(renderer, settings)
+
+
+def _tts_autoscaling(settings: Settings) -> AutoscalingConfig:
+    limits = settings.performance.tts_autoscaling
+    return AutoscalingConfig(
+        min_replicas=min(limits.min_replicas, settings.performance.max_tts_workers),
+        max_replicas=settings.performance.max_tts_workers,
+        target_ongoing_requests=limits.target_ongoing_requests,
+        upscale_delay_s=limits.upscale_delay_s,
+        downscale_delay_s=limits.downscale_delay_s,
+    )

@@ -1,0 +1,84 @@
+"""The Serve class that hosts the DAG: one call for one render."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+from ray.serve.handle import DeploymentHandle
+
+from deployments.core.types import RenderRequest
+from deployments.media.recording import Recording
+
+from .pipeline import Stages, render
+from .results import RenderResult, ResultStore, describe
+from .settings import Settings
+
+logger = logging.getLogger("ray.serve")
+
+_SWEEP_EVERY_S = 3600
+"""Expired results are looked for this often."""
+
+
+class Renderer:
+    """Runs renders; keeps nothing between them."""
+
+    def __init__(self, tts: DeploymentHandle[Any], lipsync: DeploymentHandle[Any], settings: Settings) -> None:
+        self._tts = tts
+        self._lipsync = lipsync
+        self._settings = settings
+        self._library = settings.voices
+        self._results = ResultStore(settings.results_url, settings.storage.results_ttl_hours)
+        self._sweeper = asyncio.get_event_loop().create_task(self._sweep())
+
+    async def render(self, request: RenderRequest, render_id: str) -> RenderResult:
+        """Speaks, joins and stores one render.
+
+        Raises:
+            AvatarError: as the stages raise it.
+        """
+        started = time.monotonic()
+        recording = Recording(self._settings.voice.media, request.timing)
+        language = self._library.find(request.voice_id).language
+        await render(self._stages(request.voice_id), request, language.split("_")[0], recording)
+        spoken = time.monotonic()
+        take = await recording.finish()
+        result = describe(render_id, request, take, language, self._engines())
+        joined = time.monotonic()
+        result.timings_ms.update(speak=_ms(started, spoken), join=_ms(spoken, joined))
+        await asyncio.to_thread(self._results.save, result, take)
+        logger.info(
+            "render %s: %d characters, %.2f s of audio in %.0f ms",
+            render_id,
+            len(request.text),
+            take.animation.duration_s,
+            _ms(started, time.monotonic()),
+        )
+        return result
+
+    def _stages(self, voice_id: str) -> Stages:
+        speak = self._tts.options(method_name="speak", multiplexed_model_id=voice_id)
+        return Stages(
+            tts=speak.remote,
+            lipsync=self._lipsync.track.remote,
+            in_flight=self._settings.performance.max_tts_workers + 1,
+        )
+
+    def _engines(self) -> dict[str, str]:
+        return {"tts": self._settings.voice.tts.engine, "lipsync": self._settings.voice.lipsync.engine}
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                removed = await asyncio.to_thread(self._results.sweep)
+                if removed:
+                    logger.info("removed %d expired results", removed)
+            except OSError as error:
+                logger.warning("looking for expired results failed: %s", error)
+            await asyncio.sleep(_SWEEP_EVERY_S)
+
+
+def _ms(start: float, end: float) -> float:
+    return round((end - start) * 1000, 1)
