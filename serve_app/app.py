@@ -6,7 +6,7 @@ text -> TTS -> LipSync -> Renderer -> Ingress. `serve deploy` and `avatar-serve 
 # No `from __future__ import annotations` here: Ray reads the builder's annotation to validate `args:`.
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from ray import serve
 from ray.serve import Application, Deployment
@@ -40,7 +40,7 @@ def compose(settings: Settings, overrides: Mapping[str, Mapping[str, Any]]) -> A
 
     def configured(stage: type, **options: Any) -> Deployment:
         chosen = {"logging_config": logs, **options, **overrides.get(stage.__name__, {})}
-        return cast(Deployment, serve.deployment(**chosen)(stage))
+        return serve.deployment(**chosen)(stage)
 
     timeouts, voice = settings.timeouts, settings.voice
     tts = configured(TTS, max_ongoing_requests=2, autoscaling_config=_tts_autoscaling(settings)).bind(

@@ -4,36 +4,75 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import re
+import sys
+import time
 from pathlib import Path
+from typing import get_args
 
+from pydantic import ValidationError
 from tqdm import tqdm
 
-from deployments.core.types import RenderRequest
-from deployments.media import captions
-from deployments.media.recording import Recording, Take
+from deployments.core.errors import BadInput
+from deployments.core.types import Timing, VisemeSet
+from deployments.media.recording import Recording
 from deployments.tts.sentences import split
 
 from . import config_file
 from .api.schemas import RenderBody, RenderResponse
 from .inprocess import in_process
 from .pipeline import render
-from .results import RenderResult, describe
+from .results import describe, media_files, new_render_id
 from .settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The fields of a request."""
+    """The fields of a request, and where the files go."""
     parser.add_argument("text", help="what to say; - reads standard input")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files")
     parser.add_argument("--voice", dest="voice_id", help="voice ID (the default voice)")
-    parser.add_argument("--speed", type=float, default=1.0)
-    parser.add_argument("--speaker")
-    parser.add_argument("--viseme-set", default="basic", choices=["basic", "oculus", "azure", "rhubarb", "arkit"])
-    parser.add_argument("--timing", default="natural", choices=["natural", "exact"])
+    parser.add_argument("--speed", type=float, default=1.0, help="0.5-2.0 (%(default)s)")
+    parser.add_argument("--speaker", help="name or number, for voices with several speakers")
+    parser.add_argument("--viseme-set", default="basic", choices=get_args(VisemeSet))
+    parser.add_argument("--timing", default="natural", choices=get_args(Timing))
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Renders and writes audio, captions and response.json."""
-    ...
+    """Renders; writes audio, captions and response.json.
+
+    Raises:
+        BadInput, ConfigError: with what to do in their text.
+    """
+    settings = config_file.read(parsed.config).settings
+    started = time.monotonic()
+    body = _body(parsed)
+    files = asyncio.run(_render(settings, body, started))
+    parsed.out.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (parsed.out / name).write_bytes(content)
+        print(parsed.out / name)
+    return 0
+
+
+def _body(parsed: argparse.Namespace) -> RenderBody:
+    text = sys.stdin.read() if parsed.text == "-" else parsed.text
+    fields = ("voice_id", "speed", "speaker", "viseme_set", "timing")
+    try:
+        return RenderBody(text=text, **{name: getattr(parsed, name) for name in fields})
+    except ValidationError as error:
+        problems = (f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
+        raise BadInput("\n".join(problems)) from error
+
+
+async def _render(settings: Settings, body: RenderBody, started: float) -> dict[str, bytes]:
+    voice = settings.voices.find(body.voice_id or settings.voices.default)
+    request = body.model_copy(update={"voice_id": voice.voice_id}).to_request()
+    language = voice.language.split("_")[0]
+    with tqdm(total=len(split(request.text, language)), unit="sentence", disable=None) as bar:
+        recording = Recording(settings.voice.media, request.timing, on_sentence=bar.update)
+        await render(in_process(settings), request, language, recording)
+    take = await recording.finish()
+    result = describe(new_render_id(), request, take, voice.language, settings.engines)
+    response = RenderResponse.of(result, "", "", (time.monotonic() - started) * 1000)
+    local = {"audio_url": f"audio.{result.audio_format}", "captions_url": "captions.vtt"}
+    document = response.model_copy(update=local).model_dump_json(indent=1)
+    return {**media_files(result, take), "response.json": document.encode()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import ray.exceptions
@@ -36,9 +37,13 @@ class Ingress:
 
     async def _render(self, request: RenderRequest, render_id: str) -> RenderResult:
         """Ray's own errors, in the words of the tree."""
+        response = self._renderer.render.remote(request, render_id)
         try:
-            result: RenderResult = await self._renderer.render.remote(request, render_id)
+            result: RenderResult = await response
             return result
+        except asyncio.CancelledError:
+            response.cancel()  # Serve does it for a client that left, but not for our own time limit
+            raise
         except BackPressureError as error:
             raise TooManyRequests(
                 "The server is at its limit and its queue is full.",

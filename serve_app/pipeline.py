@@ -50,16 +50,17 @@ async def render(stages: Stages, request: RenderRequest, language: str, recordin
     gate = asyncio.Semaphore(stages.in_flight)
 
     async def column(span: TextSpan) -> tuple[Speech, VisemeTrack]:
-        async with gate:
-            speech = stages.tts(Sentence(span.text, request.voice_id, request.speed, request.speaker))
-            track = stages.lipsync(speech)
-            try:
-                # The track first: the next sentence may start as soon as the models are done with this one.
-                shapes = await track
-            except BaseException:
-                speech.cancel()
-                track.cancel()
-                raise
+        await gate.acquire()
+        speech = stages.tts(Sentence(span.text, request.voice_id, request.speed, request.speaker))
+        track = stages.lipsync(speech)
+        try:
+            # The track first: the next sentence may start as soon as the models are done with this one.
+            shapes = await track
+        except BaseException:
+            speech.cancel()
+            track.cancel()
+            raise
+        gate.release()  # on success alone: after a failure or a cancel no further sentence may start
         return await speech, shapes
 
     sentences = split(request.text, language)

@@ -45,7 +45,7 @@ class Renderer:
         await render(self._stages(request.voice_id), request, language.split("_")[0], recording)
         spoken = time.monotonic()
         take = await recording.finish()
-        result = describe(render_id, request, take, language, self._engines())
+        result = describe(render_id, request, take, language, self._settings.engines)
         joined = time.monotonic()
         result.timings_ms.update(speak=_ms(started, spoken), join=_ms(spoken, joined))
         await asyncio.to_thread(self._results.save, result, take)
@@ -65,9 +65,6 @@ class Renderer:
             lipsync=self._lipsync.track.remote,
             in_flight=self._settings.performance.max_tts_workers + 1,
         )
-
-    def _engines(self) -> dict[str, str]:
-        return {"tts": self._settings.voice.tts.engine, "lipsync": self._settings.voice.lipsync.engine}
 
     async def _sweep(self) -> None:
         while True:

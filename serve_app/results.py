@@ -71,6 +71,15 @@ def describe(
     )
 
 
+def media_files(result: RenderResult, take: Take) -> dict[str, bytes]:
+    """File name -> content: audio and captions."""
+    files = {"audio.wav": take.wav, **({"audio.ogg": take.ogg} if take.ogg else {})}
+    text = result.request.text
+    for extension, write in captions.FORMATS.items():
+        files[f"captions.{extension}"] = write(text, result.words).encode()
+    return files
+
+
 class ResultStore:
     """The folder of all results."""
 
@@ -85,15 +94,10 @@ class ResultStore:
 
     def save(self, result: RenderResult, take: Take) -> None:
         """Writes all files of a render; response.json last, so that a render with it is whole."""
-        files: dict[str, bytes] = {"audio.wav": take.wav}
-        if take.ogg:
-            files["audio.ogg"] = take.ogg
-        for extension, write in captions.FORMATS.items():
-            files[f"captions.{extension}"] = write(result.request.text, result.words).encode()
-        files["response.json"] = json.dumps(_plain(result), ensure_ascii=False).encode()
+        document = json.dumps(_plain(result), ensure_ascii=False).encode()
         folder = f"{self._root}/{result.render_id}"
         self._files.create_dir(folder, recursive=True)
-        for name, content in files.items():
+        for name, content in {**media_files(result, take), "response.json": document}.items():
             self._write(f"{folder}/{name}", content)
 
     def _write(self, path: str, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -40,7 +41,7 @@ def start(config: ConfigFile, host: str, port: int, folder: Path) -> None:
         _temp_dir=str(folder),
         include_dashboard=False,
         object_store_memory=_OBJECT_STORE_BYTES,
-        logging_level="WARNING",
+        logging_level=logging.WARNING,
     )
     serve.start(
         proxy_location=ProxyLocation.HeadOnly,
@@ -65,7 +66,7 @@ def _wait_until_it_answers(url: str) -> None:
 
 def stop() -> None:
     """Takes the application down, then Ray."""
-    serve.shutdown()
+    serve.shutdown()  # type: ignore[no-untyped-call]
     ray.shutdown()
 
 

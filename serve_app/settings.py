@@ -191,6 +191,11 @@ class Settings(BaseSettings):
         return {**library, **self.voice.tts.options}
 
     @property
+    def engines(self) -> dict[str, str]:
+        """Room -> engine."""
+        return {"tts": self.voice.tts.engine, "lipsync": self.voice.lipsync.engine}
+
+    @property
     def results_url(self) -> str:
         """Where results lie, as pyarrow.fs takes it."""
         return self.storage.results_url or (self.storage.data_dir / "results").as_uri()

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -47,14 +49,14 @@ def run(config: Path, host: str, port: int) -> int:
     folder = Path(tempfile.mkdtemp(prefix="avatar-serve-"))
     command = [sys.executable, "-m", "serve_app.serving", str(config.resolve()), host, str(port), str(folder)]
     server = subprocess.Popen(command, env=environment(host, port, folder), start_new_session=True)
-    _forward_signals(server)
+    asked_to_stop = _forward_signals(server)
     status = _wait(server)
     _end_leftovers()
-    if status == 0:
+    if asked_to_stop.is_set():
         shutil.rmtree(folder, ignore_errors=True)
-    else:
-        print(f"The server ended with status {status}; Ray's logs are in {folder}.", file=sys.stderr)
-    return status
+        return 0
+    print(f"The server ended by itself with status {status}; Ray's logs are in {folder}.", file=sys.stderr)
+    return status or 1
 
 
 def environment(host: str, port: int, folder: Path) -> dict[str, str]:
@@ -64,7 +66,9 @@ def environment(host: str, port: int, folder: Path) -> dict[str, str]:
     """
     slot = port % 1000
     chosen = {
-        "RAY_AUTH_MODE": "disabled",  # everything listens on loopback, and a token would be written to HOME
+        # Ray listens on all interfaces and runs what it is sent: a token for this start alone, never written to HOME.
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(20_000 + slot * 4),
         "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(20_001 + slot * 4),
@@ -105,9 +109,13 @@ def _adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _forward_signals(server: subprocess.Popen[bytes]) -> None:
+def _forward_signals(server: subprocess.Popen[bytes]) -> threading.Event:
+    """SIGINT and SIGTERM ask the server to stop, once; the event tells that they came."""
+    asked = threading.Event()
+
     def forward(_signum: int, _frame: FrameType | None) -> None:
-        if server.poll() is None:
+        if not asked.is_set():
+            asked.set()
             server.send_signal(signal.SIGTERM)
             signal.alarm(_STOP_S)
 
@@ -117,6 +125,7 @@ def _forward_signals(server: subprocess.Popen[bytes]) -> None:
     signal.signal(signal.SIGINT, forward)
     signal.signal(signal.SIGTERM, forward)
     signal.signal(signal.SIGALRM, give_up)
+    return asked
 
 
 def _wait(server: subprocess.Popen[bytes]) -> int:

@@ -40,7 +40,9 @@ class OpusFile:
         self._position = 0
 
     def append(self, clip: AudioClip) -> None:
-        """Encodes one more clip."""
+        """Encodes one more clip; one without samples changes nothing."""
+        if len(clip.samples) == 0:
+            return
         frame = av.AudioFrame.from_ndarray(np.asarray(clip.samples)[None, :], format="flt", layout="mono")
         frame.sample_rate = self._sample_rate
         frame.pts = self._position

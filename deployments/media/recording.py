@@ -46,12 +46,12 @@ class Take:
 class Recording:
     """Grows in the order of the text; encodes while later sentences are still being spoken."""
 
-    def __init__(self, options: MediaOptions, timing: Timing, on_sentence: Callable[[int], None] | None = None) -> None:
+    def __init__(self, options: MediaOptions, timing: Timing, on_sentence: Callable[[], object] | None = None) -> None:
         """
         Args:
             options: pauses, mouth and eyes.
             timing: natural or exact.
-            on_sentence: called with the number of sentences so far.
+            on_sentence: called after each sentence.
         """
         self._options = options
         self._timing = timing
@@ -59,7 +59,6 @@ class Recording:
         self._timeline = Timeline(Pauses(options.sentence_pause_ms / 1000, options.paragraph_pause_ms / 1000))
         self._opus: OpusFile | None = None
         self._encodes = True
-        self._sentences = 0
 
     @property
     def duration_s(self) -> float:
@@ -70,9 +69,8 @@ class Recording:
         """Appends the next sentence; arguments as for Timeline.add."""
         sound = self._timeline.add(speech, track, start_char, ends_paragraph)
         await asyncio.to_thread(self._encode, sound)
-        self._sentences += 1
         if self._on_sentence:
-            self._on_sentence(self._sentences)
+            self._on_sentence()
 
     async def finish(self) -> Take:
         """Everything that crosses sentences, computed once over the whole timeline."""

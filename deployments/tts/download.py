@@ -21,7 +21,6 @@ BASE_URL = "https://huggingface.co/rhasspy/piper-voices/resolve/v1.0.0"
 """Where the catalogue's paths begin."""
 TIMEOUT_S = 30.0
 """Longest silence of the server, not the longest download: a large voice on a slow line takes many minutes."""
-_CHUNK_BYTES = 1 << 16
 
 
 def download(
@@ -102,7 +101,7 @@ def _fetch(client: httpx.Client, url: str, file: VoiceFile, folder: Path, progre
 def _receive(response: httpx.Response, target: IO[bytes], file: VoiceFile, progress: bool) -> None:
     digest, size = _md5(), 0
     with tqdm(total=file.size_bytes, unit="B", unit_scale=True, desc=file.name, disable=not progress) as bar:
-        for chunk in response.iter_bytes(_CHUNK_BYTES):
+        for chunk in response.iter_bytes():
             size += len(chunk)
             if size > file.size_bytes:
                 raise _damaged(file, f"is longer than {file.size_bytes} bytes")

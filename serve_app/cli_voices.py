@@ -1,0 +1,52 @@
+"""avatar-serve voices: list and download."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+
+from deployments.tts.download import BASE_URL, download
+from deployments.tts.voices import VoiceInfo, catalogue
+
+from . import config_file
+
+
+def add_commands(parser: argparse.ArgumentParser) -> None:
+    """list and download."""
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    listing = commands.add_parser("list", help="all Piper voices, the installed ones first")
+    listing.add_argument("--language", metavar="CODE", help="only this language: en, or en_GB")
+    listing.set_defaults(run=_list)
+    loading = commands.add_parser("download", help="install voices of the catalogue")
+    loading.add_argument("voice_ids", nargs="+", metavar="ID")
+    loading.set_defaults(run=_download)
+
+
+def _list(parsed: argparse.Namespace) -> int:
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `avatar-serve voices list | head` ends quietly
+    library = config_file.read(parsed.config).settings.voices
+    installed = library.installed()
+    missing = [voice for voice_id, voice in catalogue().items() if voice_id not in installed]
+    wanted = parsed.language or ""
+    for voice in (*installed.values(), *missing):
+        if voice.language == wanted or voice.language.split("_")[0] == wanted or not wanted:
+            print(_line(voice, library.default))
+    return 0
+
+
+def _line(voice: VoiceInfo, default: str) -> str:
+    state = "default" if voice.voice_id == default else "installed" if voice.model else ""
+    speakers = f", {len(voice.speakers)} speakers" if voice.speakers else ""
+    place = f"{voice.language_name} ({voice.country})" if voice.country else voice.language_name
+    return f"{voice.voice_id:38} {state:9} {voice.size_bytes / 1e6:6.0f} MB  {place}{speakers}"
+
+
+def _download(parsed: argparse.Namespace) -> int:
+    folder = config_file.read(parsed.config).settings.voices_folder
+    base_url = os.environ.get("AVATAR_VOICES_URL") or BASE_URL
+    for model in download(parsed.voice_ids, folder, base_url):
+        print(f"{model.stem} is installed: {model}")
+    print("A running server has it at once.")
+    return 0

@@ -1,0 +1,65 @@
+"""Stages that follow a script: delays and failures that real engines do not give on demand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from deployments.core.types import AudioClip, PhonemeSpan, Speech, VisemeTrack
+from deployments.core.visemes import INDEX
+from deployments.tts.contract import Sentence
+from serve_app.pipeline import Pending, Stages
+
+RATE = 8000
+
+
+@dataclass
+class Theatre:
+    """Speaks 0.1 s for every word, after what the script says of the sentence."""
+
+    script: Callable[[str], Awaitable[None]]
+    """Awaited with the sentence's text before it is spoken; may wait or raise."""
+    started: list[str] = field(default_factory=list)
+    finished: list[str] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+    at_work: int = 0
+    most_at_work: int = 0
+
+    def stages(self, in_flight: int) -> Stages:
+        """The DAG's stages."""
+        return Stages(
+            tts=lambda sentence: asyncio.ensure_future(self._speak(sentence)), lipsync=_track, in_flight=in_flight
+        )
+
+    async def _speak(self, sentence: Sentence) -> Speech:
+        self.started.append(sentence.text)
+        self.at_work += 1
+        self.most_at_work = max(self.most_at_work, self.at_work)
+        try:
+            await self.script(sentence.text)
+        except asyncio.CancelledError:
+            self.cancelled.append(sentence.text)
+            raise
+        finally:
+            self.at_work -= 1
+        self.finished.append(sentence.text)
+        seconds = 0.1 * len([word for word in sentence.text.split() if word.strip(".!?")])
+        clip = AudioClip(np.full(round(seconds * RATE), 0.1, np.float32), RATE)
+        return Speech(clip, (PhonemeSpan("a", 0.0, seconds),), (), sentence.text, "en_US")
+
+
+def _track(speech: Pending[Speech]) -> Pending[VisemeTrack]:
+    return asyncio.ensure_future(_shapes(speech))
+
+
+async def _shapes(speech: Pending[Speech]) -> VisemeTrack:
+    spoken = await speech
+    visemes = np.array([INDEX["AA"]], np.uint8)
+    return VisemeTrack(np.zeros(1), visemes, np.ones(1, np.float32), spoken.audio.duration_s)
+
+
+async def at_once(_text: str) -> None:
+    """A script without delay."""

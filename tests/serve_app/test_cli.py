@@ -1,0 +1,94 @@
+"""The command line, run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from serve_app import cli
+from tests.ports import free_port
+from tests.voices import BROKEN
+
+PROGRAM = str(Path(sys.executable).parent / "avatar-serve")
+
+
+def run(*arguments: str, folder: Path, text: str | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
+    variables = {**os.environ, "DATA_DIR": str(folder), **environ}
+    return subprocess.run(
+        [PROGRAM, *arguments], env=variables, input=text, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_render_writes_what_the_server_would_give(tmp_path: Path) -> None:
+    done = run("render", "Hello there. It works!", "--out", str(tmp_path / "out"), "--timing", "exact", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"audio.ogg", "audio.wav", "captions.srt", "captions.vtt", "response.json"}
+    response = json.loads((tmp_path / "out" / "response.json").read_text())
+    assert response["audio_url"] == "audio.ogg" and response["mouth_cues"] and response["timing"] == "exact"
+
+
+def test_render_reads_standard_input(tmp_path: Path) -> None:
+    done = run("render", "-", "--out", str(tmp_path / "out"), folder=tmp_path, text="From a pipe.")
+    assert done.returncode == 0 and "pipe" in (tmp_path / "out" / "captions.srt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["Hi", "--voice", "en_GB-alan-medium"], "avatar-serve voices download en_GB-alan-medium"),
+        (["Hi", "--voice", "nobody"], "there is no voice"),
+        (["Hi", "--speed", "9"], "speed"),
+        (["..."], "nothing that this voice can speak"),
+        (["   "], "spaces"),
+        (["<speak>Hi</speak>"], "SSML"),
+    ],
+)
+def test_render_says_what_is_wrong(tmp_path: Path, arguments: list[str], words: str) -> None:
+    done = run("render", *arguments, "--out", str(tmp_path / "out"), folder=tmp_path)
+    assert done.returncode == 1 and words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_check_tries_every_engine(tmp_path: Path) -> None:
+    done = run("check", folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "piper" in done.stdout and "phonemes" in done.stdout and "sound" in done.stdout
+
+
+def test_check_refuses_a_misspelt_key(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(cli.DEFAULT_CONFIG.read_text().replace("max_ongoing_requests", "max_ongoing_request"))
+    done = run("check", "--config", str(config), folder=tmp_path)
+    assert done.returncode == 1 and "max_ongoing_request" in done.stderr
+
+
+def test_check_fails_when_an_engine_does(tmp_path: Path, voices_dir: Path) -> None:
+    broken = voices_dir / f"{BROKEN}.onnx"
+    done = run("check", folder=tmp_path, PIPER_MODEL=str(broken), AVATAR_VOICE__LIPSYNC='{"engine": "no-such"}')
+    assert done.returncode == 1 and "FAILED: there is no lipsync engine 'no-such'" in done.stdout
+
+
+def test_voices_list_shows_installed_and_catalogue(tmp_path: Path) -> None:
+    lines = run("voices", "list", folder=tmp_path).stdout.splitlines()
+    assert len(lines) >= 163 and lines[0].startswith("en_US-joe-medium") and "default" in lines[0]
+    german = run("voices", "list", "--language", "de", folder=tmp_path).stdout.splitlines()
+    assert german and all(line.startswith("de_DE") for line in german)
+
+
+def test_voices_download_explains_a_mirror_that_is_away(tmp_path: Path) -> None:
+    """What a download does with good and bad files is in tests/deployments/tts/test_download.py."""
+    nobody = f"http://127.0.0.1:{free_port()}"
+    done = run("voices", "download", "en_GB-alan-low", folder=tmp_path, AVATAR_VOICES_URL=nobody)
+    assert done.returncode == 1 and "AVATAR_VOICES_URL" in done.stderr and "Traceback" not in done.stderr
+    assert not list((tmp_path / "voices").glob("*"))
+
+
+def test_usage_is_explained() -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main(["sing"])
+    assert exit_info.value.code == 2

