@@ -20,6 +20,8 @@ from .ingress import Ingress
 from .renderer import Renderer
 from .settings import Settings
 
+DEPLOYMENTS = (TTS, LipSync, Renderer, Ingress)
+"""All there are; a config file may set options for these."""
 INGRESS_MAX_ONGOING = 1000
 """Waiting renders, downloads and sockets each hold one; the default of 5 would starve the server."""
 

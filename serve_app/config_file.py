@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import ServeDeploySchema
 
+from .app import DEPLOYMENTS
 from .settings import Settings
 
 IMPORT_PATH = "serve_app.app:build"
@@ -68,7 +69,10 @@ def _faults(raw: Mapping[str, Any], schema: ServeDeploySchema) -> Iterator[str]:
     if [application.import_path for application in schema.applications] != [IMPORT_PATH]:
         yield f"applications: exactly one is wanted, with import_path {IMPORT_PATH}"
         return
+    names = [deployment.__name__ for deployment in DEPLOYMENTS]
     for entry in raw["applications"][0].get("deployments", []):
+        if entry["name"] not in names:
+            yield f"there is no deployment {entry['name']}; there are: {', '.join(names)}"
         autoscaling = entry.get("autoscaling_config") or {}
         # Serve keeps this as a free dictionary until it deploys.
         known = AutoscalingConfig.model_fields

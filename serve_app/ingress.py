@@ -42,7 +42,8 @@ class Ingress:
             result: RenderResult = await response
             return result
         except asyncio.CancelledError:
-            response.cancel()  # Serve does it for a client that left, but not for our own time limit
+            # Serve does it for a client that left, but not for our own time limit.
+            response.cancel()  # type: ignore[no-untyped-call]
             raise
         except BackPressureError as error:
             raise TooManyRequests(

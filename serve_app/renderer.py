@@ -7,6 +7,9 @@ import logging
 import time
 from typing import Any
 
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from deployments.core.types import RenderRequest
@@ -18,6 +21,8 @@ from .settings import Settings
 
 logger = logging.getLogger("ray.serve")
 
+_COUNT_EVERY_S = 5
+"""The autoscaler decides every few seconds; asking the controller takes milliseconds."""
 _SWEEP_EVERY_S = 3600
 """Expired results are looked for this often."""
 
@@ -31,7 +36,9 @@ class Renderer:
         self._settings = settings
         self._library = settings.voices
         self._results = ResultStore(settings.results_url, settings.storage.results_ttl_hours)
-        self._sweeper = asyncio.get_event_loop().create_task(self._sweep())
+        self._tts_replicas = settings.performance.max_tts_workers
+        loop = asyncio.get_event_loop()
+        self._background = [loop.create_task(self._sweep()), loop.create_task(self._count_tts())]
 
     async def render(self, request: RenderRequest, render_id: str) -> RenderResult:
         """Speaks, joins and stores one render.
@@ -41,7 +48,7 @@ class Renderer:
         """
         started = time.monotonic()
         recording = Recording(self._settings.voice.media, request.timing)
-        language = self._library.find(request.voice_id).language
+        language = (await asyncio.to_thread(self._library.find, request.voice_id)).language
         await render(self._stages(request.voice_id), request, language.split("_")[0], recording)
         spoken = time.monotonic()
         take = await recording.finish()
@@ -63,8 +70,21 @@ class Renderer:
         return Stages(
             tts=speak.remote,
             lipsync=self._lipsync.track.remote,
-            in_flight=self._settings.performance.max_tts_workers + 1,
+            in_flight=self._tts_replicas + 1,
         )
+
+    async def _count_tts(self) -> None:
+        """Follows the autoscaler: more sentences at work than replicas + 1 would only push other renders back."""
+        app = serve.get_replica_context().app_name
+        while True:
+            try:
+                status = await asyncio.to_thread(serve.status)
+                states = status.applications[app].deployments["TTS"].replica_states
+                running = sum(count for state, count in states.items() if state == "RUNNING")
+                self._tts_replicas = max(1, running)
+            except (KeyError, RayError, RayServeException) as error:
+                logger.warning("counting TTS replicas failed: %s", error)
+            await asyncio.sleep(_COUNT_EVERY_S)
 
     async def _sweep(self) -> None:
         while True:

@@ -136,15 +136,22 @@ class ResultStore:
     def sweep(self) -> int:
         """Removes the renders that are older than the time limit; how many."""
         oldest = datetime.now(UTC) - self._ttl
+        newest: dict[str, datetime] = {}
         selector = fs.FileSelector(self._root, recursive=True, allow_not_found=True)
-        expired = {
-            info.path.removeprefix(f"{self._root}/").split("/")[0]
-            for info in self._files.get_file_info(selector)
-            if info.base_name == "response.json" and info.mtime < oldest
-        }
-        for render_id in expired:
+        for info in self._files.get_file_info(selector):
+            # By its files, not by response.json: what a crash left half-written expires too.
+            render_id = info.path.removeprefix(f"{self._root}/").split("/")[0]
+            if info.type == fs.FileType.File and _RENDER_ID.fullmatch(render_id):
+                newest[render_id] = max(info.mtime, newest.get(render_id, info.mtime))
+        expired = [render_id for render_id, mtime in newest.items() if mtime < oldest]
+        return sum(self._remove(render_id) for render_id in expired)
+
+    def _remove(self, render_id: str) -> bool:
+        try:
             self._files.delete_dir(f"{self._root}/{render_id}")
-        return len(expired)
+        except FileNotFoundError:  # another replica was faster
+            return False
+        return True
 
 
 def _plain(result: RenderResult) -> dict[str, Any]:

@@ -123,12 +123,13 @@ def _thinned(
 def _lead(
     starts: NDArray[np.float64], visemes: NDArray[np.uint8], lead_s: float, after_pause_s: float
 ) -> NDArray[np.float64]:
-    """Moves shapes ahead of their sound; a mouth that comes to rest does so on time."""
-    silent = _SILENT[visemes]
+    """Moves shapes ahead of their sound; lips come to rest, and open after a closure or a bite, on time."""
+    silent, protected = _SILENT[visemes], PROTECTED[visemes]
+    on_time = silent | np.concatenate(([False], protected[:-1])) & ~protected
     previous_silent = np.concatenate(([False], silent[:-1]))
     previous_starts = np.concatenate(([0.0], starts[:-1]))
     room = np.where(previous_silent, (starts - previous_starts) / 2, np.inf)
-    lead = np.where(silent, 0.0, np.where(previous_silent, np.minimum(after_pause_s, room), lead_s))
+    lead = np.where(on_time, 0.0, np.where(previous_silent, np.minimum(after_pause_s, room), lead_s))
     led: NDArray[np.float64] = np.maximum.accumulate(np.clip(starts - lead, 0, None))
     led[0] = 0.0
     return led

@@ -41,6 +41,7 @@ def test_local_is_sound() -> None:
         ({"num_replica": 1}, ("applications", 0, "deployments", 0), "num_replica"),
         ({"max_replica": 3}, ("applications", 0, "deployments", 1, "autoscaling_config"), "max_replica"),
         ({"num_cpu": 3}, ("applications", 0, "deployments", 0, "ray_actor_options"), "num_cpu"),
+        ({"name": "Lipsync"}, ("applications", 0, "deployments", 1), "no deployment Lipsync"),
         ({"sped": 3}, ("applications", 0, "args"), "sped"),
         ({"import_path": "other:app"}, ("applications", 0), "import_path"),
     ],

@@ -70,6 +70,22 @@ async def test_a_sweep_removes_what_has_expired_and_nothing_else(store: ResultSt
     assert store.size(fresh.render_id, "audio.ogg") > 0
 
 
+async def test_a_sweep_removes_what_a_crash_left_half_written(store: ResultStore, tmp_path: Path) -> None:
+    result = await saved(store)
+    folder = tmp_path / result.render_id
+    (folder / "response.json").unlink()
+    for path in folder.iterdir():
+        os.utime(path, (0, 0))
+    assert store.sweep() == 1 and not folder.exists()
+
+
+def test_a_sweep_leaves_what_is_no_render(store: ResultStore, tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "mine.txt").write_text("keep")
+    os.utime(tmp_path / "notes" / "mine.txt", (0, 0))
+    assert store.sweep() == 0 and (tmp_path / "notes" / "mine.txt").exists()
+
+
 def test_a_sweep_of_nothing_is_fine(tmp_path: Path) -> None:
     assert ResultStore((tmp_path / "not yet").as_uri(), 1).sweep() == 0
 

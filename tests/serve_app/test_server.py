@@ -37,8 +37,8 @@ def error_of(answer: httpx.Response) -> dict[str, Any]:
 
 
 def decoded_seconds(content: bytes) -> float:
-    with av.open(io.BytesIO(content)) as container:
-        return sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
+    with av.open(io.BytesIO(content), mode="r") as container:
+        return float(sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0)))
 
 
 def test_a_render_has_all_that_the_design_promises(client: httpx.Client) -> None:

@@ -141,8 +141,8 @@ def _absorb_short_pauses(pieces: list[_Piece], audio: NDArray[np.float32], sampl
         start, position = int(position), position + piece.samples
         inner = 0 < index < len(pieces) - 1
         if piece.pause and inner:
-            end = max(start + 1, min(int(position), len(audio)))
-            rms = np.sqrt((power[end] - power[min(start, end)]) / (end - min(start, end) or 1))
+            end = int(position)
+            rms = np.sqrt((power[end] - power[start]) / max(1, end - start))
             if piece.samples < _PAUSE_MIN_S * sample_rate or rms > _PAUSE_MAX_LEVEL * level:
                 kept[-1].samples += piece.samples / 2
                 carry = piece.samples / 2

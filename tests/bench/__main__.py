@@ -1,0 +1,25 @@
+"""Runs all benchmarks, or those named: python -m tests.bench latency throughput lipsync accuracy."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from tests import environment  # noqa: F401  # before anything imports Ray
+
+from . import accuracy, latency, lipsync, throughput
+
+BENCHES = {"lipsync": lipsync.run, "accuracy": accuracy.run, "latency": latency.run, "throughput": throughput.run}
+
+
+def main(names: list[str]) -> int:
+    """Prints a section for each benchmark with the load of the machine around it."""
+    for name in names or BENCHES:
+        print(f"\n== {name} (load before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores)", flush=True)
+        BENCHES[name]()
+        print(f"   load after: {os.getloadavg()[0]:.1f}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,84 @@
+"""Many sentences: two TTS replicas of one thread against one, and how soon the first sentence is there."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import serve
+from ray.serve.schema import LoggingConfig
+
+from deployments.core.types import RenderRequest
+from deployments.media.recording import MediaOptions, Recording
+from serve_app.app import compose
+from serve_app.pipeline import Stages, render
+from serve_app.settings import Settings
+
+SENTENCE = "The quick brown fox jumps over the lazy dog and runs away."
+ROUNDS = 5
+
+
+def run() -> None:
+    """Limits: 1.6 times faster with two; the first of 60 sentences at most 1.25 times as late as the first of 10."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        ray.init(
+            address="local",
+            num_cpus=8,  # logical
+            _temp_dir=folder,
+            include_dashboard=False,
+            object_store_memory=200 * 2**20,
+            log_to_driver=False,
+        )
+        serve.start(
+            logging_config=LoggingConfig(log_level="WARNING"), http_options={"port": None, "location": "NoServer"}
+        )
+        for name, replicas in (("one", 1), ("two", 2)):
+            serve.run(compose(_settings(replicas, Path(folder) / "data"), {}), name=name, route_prefix=f"/{name}")
+        asyncio.run(_measure())
+        serve.shutdown()  # type: ignore[no-untyped-call]
+        ray.shutdown()
+
+
+def _settings(replicas: int, data: Path) -> Settings:
+    return Settings.model_validate(
+        {
+            "performance": {"max_tts_workers": replicas, "tts_autoscaling": {"min_replicas": replicas}},
+            "voice": {"tts": {"engine": "piper", "options": {"threads": 1}}},
+            "storage": {"data_dir": data},
+        }
+    )
+
+
+def _stages(name: str, in_flight: int) -> Stages:
+    tts: Any = serve.get_deployment_handle("TTS", name)
+    lipsync: Any = serve.get_deployment_handle("LipSync", name)
+    speak = tts.options(method_name="speak", multiplexed_model_id="en_US-joe-medium")
+    return Stages(speak.remote, lipsync.track.remote, in_flight)
+
+
+async def _time(stages: Stages, sentences: int) -> tuple[float, float]:
+    """Seconds to the first finished sentence, and to the last."""
+    finished: list[float] = []
+    recording = Recording(MediaOptions(), "natural", on_sentence=lambda: finished.append(time.monotonic()))
+    started = time.monotonic()
+    text = " ".join([SENTENCE] * sentences)
+    await render(stages, RenderRequest(text, "en_US-joe-medium"), "en", recording)
+    await recording.finish()
+    return finished[0] - started, time.monotonic() - started
+
+
+async def _measure() -> None:
+    one, two = _stages("one", 2), _stages("two", 3)
+    for stages in (one, two):
+        await _time(stages, 3)
+    rounds = [(await _time(one, 10), await _time(two, 10), await _time(two, 60)) for _ in range(ROUNDS)]
+    total_one, total_two = (statistics.median(each[i][1] for each in rounds) for i in (0, 1))
+    first_ten, first_sixty = (statistics.median(each[i][0] for each in rounds) for i in (1, 2))
+    print(f"   10 sentences: one replica {total_one:.2f} s, two {total_two:.2f} s: {total_one / total_two:.2f} times")
+    print(f"   first sentence of 10 after {first_ten * 1000:.0f} ms, of 60 after {first_sixty * 1000:.0f} ms", end="")
+    print(f": {first_sixty / first_ten:.2f} times")
