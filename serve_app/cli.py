@@ -7,6 +7,9 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from deployments.core.errors import AvatarError
 
@@ -46,11 +49,28 @@ def _serve_parser(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(parsed: argparse.Namespace) -> int:
-    from . import config_file, supervisor
+    from . import supervisor
 
-    config = config_file.read(parsed.config)
-    host = os.environ.get("HOST") or config.host
-    return supervisor.run(parsed.config, host, int(os.environ.get("PORT") or config.port))
+    # Without Ray's schema, which this process would carry about for nothing: the server checks the file strictly.
+    http = _http_options(parsed.config)
+    host = os.environ.get("HOST") or http.get("host", "127.0.0.1")
+    return supervisor.run(parsed.config, host, _port(os.environ.get("PORT") or http.get("port", 8000)))
+
+
+def _http_options(config: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ValueError(f"{config}: {error}") from error
+    options = document.get("http_options") if isinstance(document, dict) else None
+    return options if isinstance(options, dict) else {}
+
+
+def _port(value: object) -> int:
+    text = str(value)
+    if not text.isdecimal() or not 0 < int(text) < 65_536:
+        raise ValueError(f"PORT: {text!r} is no port number; use 1 to 65535.")
+    return int(text)
 
 
 def _render_parser(parser: argparse.ArgumentParser) -> None:

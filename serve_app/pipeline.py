@@ -30,7 +30,7 @@ class Stages:
     tts: Callable[[Sentence], Pending[Speech]]
     lipsync: Callable[[Pending[Speech]], Pending[VisemeTrack]]
     in_flight: int
-    """Sentences at work at a time: replicas + 1 keeps all of them busy and the first sentence soon."""
+    """Sentences at work at a time, at least 2: replicas + 1 keeps all of them busy and the first sentence soon."""
 
 
 async def render(stages: Stages, request: RenderRequest, language: str, recording: Recording) -> None:
@@ -47,10 +47,13 @@ async def render(stages: Stages, request: RenderRequest, language: str, recordin
         NothingToSpeak: nothing in the text can be spoken.
         AvatarError: that of the first sentence that failed; the others are given up.
     """
+    sentences = split(request.text, language)
     gate = asyncio.Semaphore(stages.in_flight)
 
     async def column(span: TextSpan) -> tuple[Speech, VisemeTrack]:
         await gate.acquire()
+        if span is sentences[-1]:
+            await gate.acquire()  # the last one waits for a free replica instead of standing behind a busy one
         speech = stages.tts(Sentence(span.text, request.voice_id, request.speed, request.speaker))
         track = stages.lipsync(speech)
         try:
@@ -63,7 +66,6 @@ async def render(stages: Stages, request: RenderRequest, language: str, recordin
         gate.release()  # on success alone: after a failure or a cancel no further sentence may start
         return await speech, shapes
 
-    sentences = split(request.text, language)
     columns = [asyncio.ensure_future(column(span)) for span in sentences]
     try:
         for span, spoken in zip(sentences, columns, strict=True):

@@ -18,7 +18,8 @@ from ray.serve.schema import LoggingConfig
 
 from . import config_file
 from .app import compose
-from .config_file import ConfigFile
+from .config_file import ConfigError, ConfigFile
+from .supervisor import CONFIG_FAULT
 
 _OBJECT_STORE_BYTES = 512 * 2**20
 """Speech on its way between stages: ten renders of five minutes take half of it."""
@@ -76,7 +77,12 @@ def main(arguments: list[str]) -> int:
     parent = os.getppid()
     stopping = threading.Event()
     print("Starting; this takes about ten seconds.", flush=True)
-    start(config_file.read(Path(path)), host, int(port), Path(folder))
+    try:
+        config = config_file.read(Path(path))
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return CONFIG_FAULT
+    start(config, host, int(port), Path(folder))
     # After the start: a handler set before ray.init never runs.
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     shown = "127.0.0.1" if host == "0.0.0.0" else host

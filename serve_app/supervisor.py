@@ -23,6 +23,8 @@ from types import FrameType
 
 import psutil
 
+CONFIG_FAULT = 2
+"""Exit status of a server that said what is wrong with its config file."""
 _STOP_S = 30
 """Time for an orderly stop: HAProxy drains, Serve stops replicas (measured: 6-7 s)."""
 _HARD_STOP_S = 900
@@ -55,6 +57,9 @@ def run(config: Path, host: str, port: int) -> int:
     if asked_to_stop.is_set():
         shutil.rmtree(folder, ignore_errors=True)
         return 0
+    if status == CONFIG_FAULT:
+        shutil.rmtree(folder, ignore_errors=True)
+        return status
     print(f"The server ended by itself with status {status}; Ray's logs are in {folder}.", file=sys.stderr)
     return status or 1
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import ray
 from ray import serve
+from ray.serve.config import ProxyLocation
 from ray.serve.schema import LoggingConfig
 
 from deployments.core.types import RenderRequest
@@ -20,7 +21,7 @@ from serve_app.pipeline import Stages, render
 from serve_app.settings import Settings
 
 SENTENCE = "The quick brown fox jumps over the lazy dog and runs away."
-ROUNDS = 5
+ROUNDS = 11
 
 
 def run() -> None:
@@ -28,15 +29,13 @@ def run() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         ray.init(
             address="local",
-            num_cpus=8,  # logical
+            num_cpus=16,  # logical: one for each replica of both applications
             _temp_dir=folder,
             include_dashboard=False,
             object_store_memory=200 * 2**20,
             log_to_driver=False,
         )
-        serve.start(
-            logging_config=LoggingConfig(log_level="WARNING"), http_options={"port": None, "location": "NoServer"}
-        )
+        serve.start(proxy_location=ProxyLocation.Disabled, logging_config=LoggingConfig(log_level="WARNING"))
         for name, replicas in (("one", 1), ("two", 2)):
             serve.run(compose(_settings(replicas, Path(folder) / "data"), {}), name=name, route_prefix=f"/{name}")
         asyncio.run(_measure())

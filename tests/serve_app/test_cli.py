@@ -67,6 +67,19 @@ def test_check_refuses_a_misspelt_key(tmp_path: Path) -> None:
     assert done.returncode == 1 and "max_ongoing_request" in done.stderr
 
 
+def test_serve_says_what_is_wrong_with_its_config(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(cli.DEFAULT_CONFIG.read_text().replace("sync_render", "sink_render"))
+    done = run("serve", "--config", str(config), folder=tmp_path, PORT=str(free_port()))
+    assert done.returncode == 2 and "sink_render" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("port", "words"), [("0", "PORT"), ("x", "PORT"), ("70000", "PORT")])
+def test_serve_refuses_what_is_no_port(tmp_path: Path, port: str, words: str) -> None:
+    done = run("serve", folder=tmp_path, PORT=port)
+    assert done.returncode == 1 and words in done.stderr
+
+
 def test_check_fails_when_an_engine_does(tmp_path: Path, voices_dir: Path) -> None:
     broken = voices_dir / f"{BROKEN}.onnx"
     done = run("check", folder=tmp_path, PIPER_MODEL=str(broken), AVATAR_VOICE__LIPSYNC='{"engine": "no-such"}')

@@ -40,7 +40,7 @@ async def test_sentences_are_joined_in_order_though_they_finish_in_another() -> 
     assert take.animation.duration_s == pytest.approx(0.9)
 
 
-@pytest.mark.parametrize("in_flight", [1, 2, 3])
+@pytest.mark.parametrize("in_flight", [2, 3, 4])
 async def test_no_more_sentences_at_work_than_allowed(in_flight: int) -> None:
     async def script(_text: str) -> None:
         await asyncio.sleep(0)

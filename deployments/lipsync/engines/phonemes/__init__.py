@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.core.types import SILENCE, AudioClip, PhonemeSpan, Speech, VisemeTrack
-from deployments.core.visemes import CLOSURE, INDEX, REST, VISEMES
+from deployments.core.visemes import INDEX, VISEMES
 
 from .ipa import BREATH, DIPHTHONGS, base_letters, shape
 
 _IS_VOWEL = np.array([viseme.kind == "vowel" for viseme in VISEMES])
 _BITE = INDEX["FF"]
+_BITE_MIN = 0.8
+"""Teeth on the lip are seen or not: JALI's floor for labiodentals, also for the lax ʋ."""
 _BREATH_LIKE = {"AA": "H_AA", "EE": "H_EE", "OH": "H_OH", "OO": "H_OO"}
 """Basic shape of the next vowel -> row for an h in front of it."""
 
@@ -64,8 +66,7 @@ class Engine:
         weights = np.array([weight for _, weight in shapes], np.float64)
         starts = np.array([sound.start_s for sound in sounds], np.float64)
         weights = weights * self._emphasis(sounds, visemes) * self._loudness(speech, sounds, visemes)
-        weights = np.where(_fixed(visemes), np.maximum(weights, 0.8), weights)
-        weights = np.where((visemes == REST) | (visemes == CLOSURE), 1.0, weights)
+        weights = np.where(visemes == _BITE, np.maximum(weights, _BITE_MIN), weights)
         return VisemeTrack(starts, visemes, np.clip(weights, 0, 1).astype(np.float32), speech.audio.duration_s)
 
     def _emphasis(self, sounds: Sequence[_Sound], visemes: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -87,12 +88,6 @@ class Engine:
             return np.ones(len(sounds))
         low = self._options.quietest
         return np.where(vowels, low + (1 - low) * np.clip(rms / reference, 0, 1), 1.0)
-
-
-def _fixed(visemes: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Shapes that neither stress nor loudness weakens."""
-    fixed: NDArray[np.bool_] = (visemes == CLOSURE) | (visemes == _BITE)
-    return fixed
 
 
 def _sounds(phonemes: Sequence[PhonemeSpan]) -> list[_Sound]:
