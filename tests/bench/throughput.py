@@ -21,7 +21,8 @@ from serve_app.pipeline import Stages, render
 from serve_app.settings import Settings
 
 SENTENCE = "The quick brown fox jumps over the lazy dog and runs away."
-ROUNDS = 11
+BLOCKS, ROUNDS = 3, 4
+"""One and two replicas take turns, so that other load on the machine hits both."""
 
 
 def run() -> None:
@@ -36,9 +37,7 @@ def run() -> None:
             log_to_driver=False,
         )
         serve.start(proxy_location=ProxyLocation.Disabled, logging_config=LoggingConfig(log_level="WARNING"))
-        for name, replicas in (("one", 1), ("two", 2)):
-            serve.run(compose(_settings(replicas, Path(folder) / "data"), {}), name=name, route_prefix=f"/{name}")
-        asyncio.run(_measure())
+        asyncio.run(_measure(Path(folder) / "data"))
         serve.shutdown()  # type: ignore[no-untyped-call]
         ray.shutdown()
 
@@ -53,11 +52,25 @@ def _settings(replicas: int, data: Path) -> Settings:
     )
 
 
-def _stages(name: str, in_flight: int) -> Stages:
-    tts: Any = serve.get_deployment_handle("TTS", name)
-    lipsync: Any = serve.get_deployment_handle("LipSync", name)
+async def _deploy(replicas: int, data: Path) -> Stages:
+    """The application with that many TTS replicas: only they come and go."""
+    await asyncio.to_thread(serve.run, compose(_settings(replicas, data), {}), name="avatar")
+    await asyncio.to_thread(_wait_for, replicas)
+    tts: Any = serve.get_deployment_handle("TTS", "avatar")
+    lipsync: Any = serve.get_deployment_handle("LipSync", "avatar")
     speak = tts.options(method_name="speak", multiplexed_model_id="en_US-joe-medium")
-    return Stages(speak.remote, lipsync.track.remote, in_flight)
+    stages = Stages(speak.remote, lipsync.track.remote, in_flight=replicas + 1)
+    await _time(stages, 4)  # warms all of them up
+    return stages
+
+
+def _wait_for(replicas: int) -> None:
+    """Until exactly so many run and none starts or stops."""
+    while True:
+        states = serve.status().applications["avatar"].deployments["TTS"].replica_states
+        if sum(states.values()) == replicas and list(states) == ["RUNNING"]:
+            return
+        time.sleep(0.2)
 
 
 async def _time(stages: Stages, sentences: int) -> tuple[float, float]:
@@ -71,13 +84,17 @@ async def _time(stages: Stages, sentences: int) -> tuple[float, float]:
     return finished[0] - started, time.monotonic() - started
 
 
-async def _measure() -> None:
-    one, two = _stages("one", 2), _stages("two", 3)
-    for stages in (one, two):
-        await _time(stages, 3)
-    rounds = [(await _time(one, 10), await _time(two, 10), await _time(two, 60)) for _ in range(ROUNDS)]
-    total_one, total_two = (statistics.median(each[i][1] for each in rounds) for i in (0, 1))
-    first_ten, first_sixty = (statistics.median(each[i][0] for each in rounds) for i in (1, 2))
+async def _measure(data: Path) -> None:
+    one, two, sixty = [], [], []
+    for _ in range(BLOCKS):
+        stages = await _deploy(1, data)
+        one += [await _time(stages, 10) for _ in range(ROUNDS)]
+        stages = await _deploy(2, data)
+        for _ in range(ROUNDS):
+            two.append(await _time(stages, 10))
+            sixty.append(await _time(stages, 60))
+    total_one, total_two = (statistics.median(total for _, total in each) for each in (one, two))
+    first_ten, first_sixty = (statistics.median(first for first, _ in each) for each in (two, sixty))
     print(f"   10 sentences: one replica {total_one:.2f} s, two {total_two:.2f} s: {total_one / total_two:.2f} times")
     print(f"   first sentence of 10 after {first_ten * 1000:.0f} ms, of 60 after {first_sixty * 1000:.0f} ms", end="")
     print(f": {first_sixty / first_ten:.2f} times")
