@@ -65,8 +65,14 @@ def _wait_until_it_answers(url: str) -> None:
     raise RuntimeError(f"{url} did not answer within {_READY_S} s")
 
 
-def stop() -> None:
-    """Takes the application down, then Ray."""
+def stop(folder: Path) -> None:
+    """Takes the application down, then Ray.
+
+    Ray reports its controller's orderly end as a failed task: what it says from here on goes to a file.
+    """
+    log = os.open(folder / "stop.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(log, sys.stdout.fileno())
+    os.dup2(log, sys.stderr.fileno())
     serve.shutdown()  # type: ignore[no-untyped-call]
     ray.shutdown()
 
@@ -90,7 +96,7 @@ def main(arguments: list[str]) -> int:
     while not stopping.wait(1) and os.getppid() == parent:
         pass
     print("Stopping.", flush=True)
-    stop()
+    stop(Path(folder))
     return 0
 
 
