@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -238,6 +239,13 @@ def test_a_wrong_method_is_405(client: httpx.Client) -> None:
 def test_one_request_id_leads_through_every_stage(client: httpx.Client, ray_folder: Path) -> None:
     answer = client.post(RENDER, json={"text": SENTENCE}, headers={"X-Request-ID": "trace-me-42"})
     assert answer.headers["x-request-id"] == "trace-me-42"
-    logs = (ray_folder / "session_latest" / "logs" / "serve").glob("replica_avatar_*.log")
-    marked = {path.name.split("_")[2] for path in logs if "trace-me-42" in path.read_text()}
-    assert marked == {"TTS", "LipSync", "Renderer", "Ingress"}
+    logs = ray_folder / "session_latest" / "logs" / "serve"
+    deadline = time.monotonic() + 30
+    while _stages_that_logged("trace-me-42", logs) != {"TTS", "LipSync", "Renderer", "Ingress"}:
+        assert time.monotonic() < deadline, _stages_that_logged("trace-me-42", logs)
+        time.sleep(0.05)  # the access log is written behind the answer
+
+
+def _stages_that_logged(request_id: str, logs: Path) -> set[str]:
+    files = logs.glob("replica_avatar_*.log")
+    return {path.name.split("_")[2] for path in files if request_id in path.read_text()}
