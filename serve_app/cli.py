@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
 from deployments.core.errors import AvatarError
+from deployments.core.types import Timing, VisemeSet
 
 DEFAULT_CONFIG = Path(__file__).parents[1] / "configs" / "local.yaml"
 
@@ -74,29 +76,41 @@ def _port(value: object) -> int:
 
 
 def _render_parser(parser: argparse.ArgumentParser) -> None:
-    from .cli_render import add_arguments, run
-
     _config_argument(parser)
-    add_arguments(parser)
-    parser.set_defaults(run=run)
+    parser.add_argument("text", help="what to say; - reads standard input")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files")
+    parser.add_argument("--voice", dest="voice_id", help="voice ID (the default voice)")
+    parser.add_argument("--speed", type=float, default=1.0, help="0.5-2.0 (%(default)s)")
+    parser.add_argument("--speaker", help="name or number, for voices with several speakers")
+    parser.add_argument("--viseme-set", default="basic", choices=get_args(VisemeSet))
+    parser.add_argument("--timing", default="natural", choices=get_args(Timing))
+    parser.set_defaults(run=_later("cli_render", "run"))
 
 
 def _check_parser(parser: argparse.ArgumentParser) -> None:
     _config_argument(parser)
-    parser.set_defaults(run=_check)
-
-
-def _check(parsed: argparse.Namespace) -> int:
-    from .cli_check import run
-
-    return run(parsed.config)
+    parser.set_defaults(run=_later("cli_check", "run"))
 
 
 def _voices_parser(parser: argparse.ArgumentParser) -> None:
-    from .cli_voices import add_commands
-
     _config_argument(parser)
-    add_commands(parser)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    listing = commands.add_parser("list", help="all Piper voices, the installed ones first")
+    listing.add_argument("--language", metavar="CODE", help="only this language: en, or en_GB")
+    listing.set_defaults(run=_later("cli_voices", "list_voices"))
+    loading = commands.add_parser("download", help="install voices of the catalogue")
+    loading.add_argument("voice_ids", nargs="+", metavar="ID")
+    loading.set_defaults(run=_later("cli_voices", "download_voices"))
+
+
+def _later(module: str, function: str) -> Callable[[argparse.Namespace], int]:
+    """Imports a command when it is run: `serve` lives as long as the server and should not carry Ray about."""
+
+    def run(parsed: argparse.Namespace) -> int:
+        status: int = getattr(importlib.import_module(f"{__package__}.{module}"), function)(parsed)
+        return status
+
+    return run
 
 
 if __name__ == "__main__":

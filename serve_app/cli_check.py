@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 
@@ -22,10 +22,10 @@ from . import config_file
 from .settings import Settings
 
 
-def run(config: Path) -> int:
+def run(parsed: argparse.Namespace) -> int:
     """Prints a line for each part; 1 if any part that the config needs fails."""
-    settings = config_file.read(config).settings
-    print(f"config   {config}: sound")
+    settings = config_file.read(parsed.config).settings
+    print(f"config   {parsed.config}: sound")
     for line in _installed(settings):
         print(line)
     results = [

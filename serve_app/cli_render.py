@@ -6,14 +6,11 @@ import argparse
 import asyncio
 import sys
 import time
-from pathlib import Path
-from typing import get_args
 
 from pydantic import ValidationError
 from tqdm import tqdm
 
 from deployments.core.errors import BadInput
-from deployments.core.types import Timing, VisemeSet
 from deployments.media.recording import Recording
 from deployments.tts.sentences import split
 
@@ -23,17 +20,6 @@ from .inprocess import in_process
 from .pipeline import render
 from .results import describe, media_files, new_render_id
 from .settings import Settings
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The fields of a request, and where the files go."""
-    parser.add_argument("text", help="what to say; - reads standard input")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files")
-    parser.add_argument("--voice", dest="voice_id", help="voice ID (the default voice)")
-    parser.add_argument("--speed", type=float, default=1.0, help="0.5-2.0 (%(default)s)")
-    parser.add_argument("--speaker", help="name or number, for voices with several speakers")
-    parser.add_argument("--viseme-set", default="basic", choices=get_args(VisemeSet))
-    parser.add_argument("--timing", default="natural", choices=get_args(Timing))
 
 
 def run(parsed: argparse.Namespace) -> int:

@@ -12,18 +12,8 @@ from deployments.tts.voices import VoiceInfo, catalogue
 from . import config_file
 
 
-def add_commands(parser: argparse.ArgumentParser) -> None:
-    """list and download."""
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    listing = commands.add_parser("list", help="all Piper voices, the installed ones first")
-    listing.add_argument("--language", metavar="CODE", help="only this language: en, or en_GB")
-    listing.set_defaults(run=_list)
-    loading = commands.add_parser("download", help="install voices of the catalogue")
-    loading.add_argument("voice_ids", nargs="+", metavar="ID")
-    loading.set_defaults(run=_download)
-
-
-def _list(parsed: argparse.Namespace) -> int:
+def list_voices(parsed: argparse.Namespace) -> int:
+    """The installed voices, then the rest of the catalogue."""
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `avatar-serve voices list | head` ends quietly
     library = config_file.read(parsed.config).settings.voices
@@ -43,7 +33,8 @@ def _line(voice: VoiceInfo, default: str) -> str:
     return f"{voice.voice_id:38} {state:9} {voice.size_bytes / 1e6:6.0f} MB  {place}{speakers}"
 
 
-def _download(parsed: argparse.Namespace) -> int:
+def download_voices(parsed: argparse.Namespace) -> int:
+    """Installs voices; AVATAR_VOICES_URL names a mirror."""
     folder = config_file.read(parsed.config).settings.voices_folder
     base_url = os.environ.get("AVATAR_VOICES_URL") or BASE_URL
     for model in download(parsed.voice_ids, folder, base_url):

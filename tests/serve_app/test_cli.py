@@ -101,6 +101,12 @@ def test_voices_download_explains_a_mirror_that_is_away(tmp_path: Path) -> None:
     assert not list((tmp_path / "voices").glob("*"))
 
 
+def test_serve_does_not_carry_ray_about() -> None:
+    """Its process lives as long as the server and only waits."""
+    code = "import sys; from serve_app import cli, supervisor; cli._parser(); sys.exit('ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
 def test_usage_is_explained() -> None:
     with pytest.raises(SystemExit) as exit_info:
         cli.main(["sing"])
