@@ -26,8 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status
     except AvatarError as error:
         print(f"{error}" + (f"\n{error.hint}" if error.hint else ""), file=sys.stderr)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
     return 1
 
 

@@ -31,8 +31,8 @@ def run(parsed: argparse.Namespace) -> int:
     settings = config_file.read(parsed.config).settings
     started = time.monotonic()
     body = _body(parsed)
+    parsed.out.mkdir(parents=True, exist_ok=True)  # before the work, so that a wrong folder is said at once
     files = asyncio.run(_render(settings, body, started))
-    parsed.out.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (parsed.out / name).write_bytes(content)
         print(parsed.out / name)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import ServeDeploySchema
 
-from .app import DEPLOYMENTS
+from .app import DEPLOYMENTS, compose
 from .settings import Settings
 
 IMPORT_PATH = "serve_app.app:build"
@@ -53,14 +53,17 @@ def read(path: Path) -> ConfigFile:
     if faults:
         raise ConfigError("\n".join(faults))
     application = raw["applications"][0]
-    try:
-        settings = Settings(**application.get("args", {}))
-    except ValidationError as error:
-        raise ConfigError(_explain(path, error)) from error
     overrides = {
         entry["name"]: {key: value for key, value in entry.items() if key != "name"}
         for entry in application.get("deployments", [])
     }
+    try:
+        settings = Settings(**application.get("args", {}))
+        compose(settings, overrides)  # Serve's own rules between options
+    except ValidationError as error:
+        raise ConfigError(_explain(path, error)) from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from error
     return ConfigFile(settings, overrides, schema.http_options.host, schema.http_options.port)
 
 
@@ -69,6 +72,8 @@ def _faults(raw: Mapping[str, Any], schema: ServeDeploySchema) -> Iterator[str]:
     if [application.import_path for application in schema.applications] != [IMPORT_PATH]:
         yield f"applications: exactly one is wanted, with import_path {IMPORT_PATH}"
         return
+    listed = [entry["name"] for entry in raw["applications"][0].get("deployments", [])]
+    yield from (f"deployment {name} is listed twice" for name in sorted(set(listed)) if listed.count(name) > 1)
     names = [deployment.__name__ for deployment in DEPLOYMENTS]
     for entry in raw["applications"][0].get("deployments", []):
         if entry["name"] not in names:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -60,8 +61,10 @@ async def render(stages: Stages, request: RenderRequest, language: str, recordin
             # The track first: the next sentence may start as soon as the models are done with this one.
             shapes = await track
         except BaseException:
-            speech.cancel()
-            track.cancel()
+            for pending in (speech, track):
+                # A response that failed says so again when it is cancelled.
+                with contextlib.suppress(Exception):
+                    pending.cancel()
             raise
         gate.release()  # on success alone: after a failure or a cancel no further sentence may start
         return await speech, shapes

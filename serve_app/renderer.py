@@ -9,10 +9,11 @@ import time
 from typing import Any
 
 from ray import serve
-from ray.exceptions import RayError
-from ray.serve.exceptions import RayServeException
+from ray.exceptions import RayActorError, RayError
+from ray.serve.exceptions import RayServeException, RequestCancelledError
 from ray.serve.handle import DeploymentHandle
 
+from deployments.core.errors import Unavailable
 from deployments.core.types import RenderRequest
 from deployments.media.recording import Recording
 
@@ -51,7 +52,7 @@ class Renderer:
         started = time.monotonic()
         recording = Recording(self._settings.voice.media, request.timing)
         language = (await asyncio.to_thread(self._library.find, request.voice_id)).language
-        await render(self._stages(request.voice_id), request, language.split("_")[0], recording)
+        await self._speak(request, language, recording)
         spoken = time.monotonic()
         take = await recording.finish()
         result = describe(render_id, request, take, language, self._settings.engines)
@@ -66,6 +67,15 @@ class Renderer:
             _ms(started, time.monotonic()),
         )
         return result
+
+    async def _speak(self, request: RenderRequest, language: str, recording: Recording) -> None:
+        """The DAG; Ray's own errors in the words of the tree."""
+        try:
+            await render(self._stages(request.voice_id), request, language.split("_")[0], recording)
+        except RequestCancelledError:
+            raise
+        except (RayActorError, RayServeException) as error:
+            raise Unavailable(f"a stage was lost: {error}", hint="Try again in a few seconds.") from error
 
     def _stages(self, voice_id: str) -> Stages:
         if time.monotonic() - self._counted_at >= _COUNT_EVERY_S:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import secrets
@@ -12,7 +13,7 @@ from typing import Any
 
 import pyarrow.fs as fs
 
-from deployments.core.errors import NotFound
+from deployments.core.errors import NotFound, StorageFailed
 from deployments.core.types import EyeEvent, RenderRequest, VisemeSet, WordSpan
 from deployments.media import captions
 from deployments.media.projection import BlendShapes, MouthCue, arkit, mouth_cues
@@ -93,7 +94,21 @@ class ResultStore:
         self._ttl = timedelta(hours=ttl_hours)
 
     def save(self, result: RenderResult, take: Take) -> None:
-        """Writes all files of a render; response.json last, so that a render with it is whole."""
+        """Writes all files of a render; response.json last, so that a render with it is whole.
+
+        Raises:
+            StorageFailed: nothing of the render stays.
+        """
+        try:
+            self._save(result, take)
+        except OSError as error:
+            # What is there already would keep a full disk full for as long as results live.
+            with contextlib.suppress(OSError):
+                self._files.delete_dir(f"{self._root}/{result.render_id}")
+            hint = "Free space in the results folder (DATA_DIR), or lower storage.results_ttl_hours."
+            raise StorageFailed(f"{self._root}: {error}", hint=hint) from error
+
+    def _save(self, result: RenderResult, take: Take) -> None:
         document = json.dumps(_plain(result), ensure_ascii=False).encode()
         folder = f"{self._root}/{result.render_id}"
         self._files.create_dir(folder, recursive=True)
@@ -156,7 +171,7 @@ class ResultStore:
 
 def _plain(result: RenderResult) -> dict[str, Any]:
     shapes = result.blend_shapes
-    frames = {**vars(shapes), "frames": shapes.frames.round(3).tolist()} if shapes else None
+    frames = {**vars(shapes), "frames": shapes.rows()} if shapes else None
     fields = {name: value for name, value in vars(result).items() if name != "blend_shapes"}
     return {**{name: _plain_value(value) for name, value in fields.items()}, "blend_shapes": frames}
 

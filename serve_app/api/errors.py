@@ -57,6 +57,8 @@ def _request_id(request: Request) -> str:
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    if error.status_code == 400:  # FastAPI's word for bytes that no JSON parser takes: bad UTF-8, endless nesting
+        return _answer(422, "invalid_request", "The body is not valid JSON.", _BODY_HINT)
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
     hint = "GET /docs lists what the server answers to." if error.status_code in {404, 405} else None
     headers = dict(error.headers) if error.headers else None
@@ -88,6 +90,7 @@ def _field(problem: dict[str, Any]) -> str:
     return location.encode("utf-8", "replace").decode()[:100]
 
 
+_BODY_HINT = 'Send a JSON object such as {"text": "Hello"} with Content-Type: application/json.'
 _HINTS = {
     "text": "text is plain text of 1 to 5000 characters.",
     "speed": "speed is a number from 0.5 to 2.0.",
@@ -101,6 +104,4 @@ _HINTS = {
 def _hint(problem: dict[str, Any]) -> str:
     if problem["type"] == "extra_forbidden":
         return f"Allowed fields: {', '.join(_HINTS)}."
-    return _HINTS.get(
-        _field(problem), 'Send a JSON object such as {"text": "Hello"} with Content-Type: application/json.'
-    )
+    return _HINTS.get(_field(problem), _BODY_HINT)

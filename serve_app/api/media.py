@@ -14,7 +14,7 @@ from deployments.core.errors import NotFound
 from ..studio import Studio
 
 _AUDIO_TYPES = {"ogg": "audio/ogg; codecs=opus", "wav": "audio/wav"}
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
 
 
 def router(studio: Studio) -> APIRouter:
@@ -25,6 +25,7 @@ def router(studio: Studio) -> APIRouter:
     routes = APIRouter(tags=["media"])
 
     @routes.get("/audio/{render_id}.{extension}", response_class=Response)
+    @routes.head("/audio/{render_id}.{extension}", include_in_schema=False)
     async def audio(render_id: str, extension: str, request: Request) -> Response:
         """The sound of a render: .ogg (Opus) or .wav. Understands Range."""
         return await file_response(studio, request, render_id, "audio", extension, _AUDIO_TYPES)
@@ -46,27 +47,30 @@ async def file_response(
     size = await asyncio.to_thread(studio.results.size, render_id, name)
     # The content of a render never changes: its ID is its version.
     headers = {"Accept-Ranges": "bytes", "ETag": f'"{render_id}"', "Cache-Control": "private, max-age=86400, immutable"}
-    if request.headers.get("if-none-match") == headers["ETag"]:
+    known = request.headers.get("if-none-match", "")
+    if known.strip() == "*" or headers["ETag"] in known:
         return Response(status_code=304, headers=headers)
-    wanted = request.headers.get("range")
-    part = _part(wanted, size) if wanted else (0, size)
+    match = _RANGE.fullmatch(request.headers.get("range", "").strip())
+    # Other units and several ranges are passed over, as RFC 9110 allows: the whole file is always a right answer.
+    wanted = match if match and (match[1] or match[2]) else None
+    part = _part(wanted[1], wanted[2], size) if wanted else (0, size)
     if part is None:
         return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
     start, length = part
     headers["Content-Length"] = str(length)
     if wanted:
         headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{size}"
+    status = 206 if wanted else 200
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers, media_type=types[extension])
     chunks = studio.results.read(render_id, name, start, length)
-    return StreamingResponse(chunks, 206 if wanted else 200, headers, media_type=types[extension])
+    return StreamingResponse(chunks, status, headers, media_type=types[extension])
 
 
-def _part(header: str, size: int) -> tuple[int, int] | None:
-    """Start and length of the range, or None when it cannot be given."""
-    match = _RANGE.fullmatch(header.strip())
-    if not match or not (match[1] or match[2]):
-        return None
-    if not match[1]:
-        start, end = max(0, size - int(match[2])), size - 1
+def _part(first: str, last: str, size: int) -> tuple[int, int] | None:
+    """Start and length of the range, or None when nothing of it is there."""
+    if not first:
+        start, end = max(0, size - int(last)), size - 1
     else:
-        start, end = int(match[1]), min(int(match[2]) if match[2] else size - 1, size - 1)
+        start, end = int(first), min(int(last) if last else size - 1, size - 1)
     return (start, end - start + 1) if start <= end else None

@@ -31,6 +31,7 @@ def router(studio: Studio, audio_base_url: str | None) -> APIRouter:
         return RenderResponse.of(result, audio_base, base, (time.monotonic() - started) * 1000)
 
     @routes.get("/v1/avatar/render/{render_id}/captions.{extension}", response_class=Response)
+    @routes.head("/v1/avatar/render/{render_id}/captions.{extension}", include_in_schema=False)
     async def captions(render_id: str, extension: str, request: Request) -> Response:
         """Captions of a render: .vtt (word by word) or .srt."""
         return await file_response(studio, request, render_id, "captions", extension, _CAPTION_TYPES)

@@ -167,7 +167,7 @@ def _shapes(result: RenderResult) -> Shapes | None:
     shapes = result.blend_shapes
     if shapes is None:
         return None
-    return Shapes(fps=shapes.fps, names=list(shapes.names), frames=shapes.frames.round(3).tolist())
+    return Shapes(fps=shapes.fps, names=list(shapes.names), frames=shapes.rows())
 
 
 def _eyes(result: RenderResult) -> list[Eye]:

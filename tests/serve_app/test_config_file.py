@@ -42,6 +42,8 @@ def test_local_is_sound() -> None:
         ({"max_replica": 3}, ("applications", 0, "deployments", 1, "autoscaling_config"), "max_replica"),
         ({"num_cpu": 3}, ("applications", 0, "deployments", 0, "ray_actor_options"), "num_cpu"),
         ({"name": "Lipsync"}, ("applications", 0, "deployments", 1), "no deployment Lipsync"),
+        ({"name": "TTS"}, ("applications", 0, "deployments", 1), "TTS is listed twice"),
+        ({"num_replicas": 2}, ("applications", 0, "deployments", 1), "num_replicas"),
         ({"sped": 3}, ("applications", 0, "args"), "sped"),
         ({"import_path": "other:app"}, ("applications", 0), "import_path"),
     ],

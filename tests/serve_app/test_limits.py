@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from ray import serve
 
@@ -61,6 +62,24 @@ async def test_a_client_that_leaves_frees_its_place(narrow_url: str) -> None:
             await client.post(f"{narrow_url}/v1/avatar/render", json={"text": LONG}, timeout=0.5)
         assert (await ask(narrow_url, "Next, please.")).status_code == 200
         await _until_idle(client, narrow_url)
+
+
+async def test_a_replica_that_dies_is_503_and_then_all_is_well(narrow_url: str) -> None:
+    render = asyncio.create_task(ask(narrow_url, LONG))
+    async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
+        deadline = time.monotonic() + 30
+        while not (await client.get(f"{narrow_url}/health")).json()["pending_jobs"]:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.5)  # some sentences into the text
+    for process in psutil.Process().children(recursive=True):
+        if "ServeReplica:narrow:TTS" in " ".join(process.cmdline()):
+            process.kill()
+    answer = await render
+    assert answer.status_code == 503 and answer.json()["error"]["code"] == "unavailable"
+    deadline = time.monotonic() + 60
+    while (await ask(narrow_url, "Well again.")).status_code != 200:
+        assert time.monotonic() < deadline
 
 
 async def _until_idle(client: httpx.AsyncClient, url: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.core.errors import NotFound
+from deployments.core.errors import NotFound, StorageFailed
 from deployments.core.types import RenderRequest
 from deployments.media.recording import MediaOptions, Recording
 from serve_app.pipeline import render
@@ -41,6 +41,13 @@ async def test_what_is_saved_can_be_read(store: ResultStore, viseme_set: str) ->
     assert (document["blend_shapes"] is not None) == (viseme_set == "arkit")
     assert b"".join(store.read(result.render_id, "audio.wav", 0, 4)) == b"RIFF"
     assert b"".join(store.read(result.render_id, "audio.wav", 8, 4)) == b"WAVE"
+
+
+async def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    """A file where the folder of results should be stands for a disk that takes nothing."""
+    (tmp_path / "results").write_text("in the way")
+    with pytest.raises(StorageFailed):
+        await saved(ResultStore((tmp_path / "results").as_uri(), 1))
 
 
 async def test_nothing_half_written_stays(store: ResultStore, tmp_path: Path) -> None:

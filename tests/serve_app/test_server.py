@@ -65,6 +65,41 @@ def test_its_audio_is_as_long_as_it_says(client: httpx.Client) -> None:
     assert part.status_code == 206 and part.content == ogg.content[10:20]
 
 
+@pytest.mark.parametrize(
+    ("header", "status", "content_range"),
+    [
+        ("bytes=-4", 206, "bytes {last4}-{last}/{size}"),
+        ("bytes=4-", 206, "bytes 4-{last}/{size}"),
+        ("BYTES=0-0", 206, "bytes 0-0/{size}"),
+        ("bytes=999999999-", 416, "bytes */{size}"),
+        ("bytes=-0", 416, "bytes */{size}"),
+        (f"bytes={'9' * 5000}-", 200, None),
+        ("bytes=0-1,3-4", 200, None),
+        ("items=0-1", 200, None),
+        ("bytes=-", 200, None),
+    ],
+)
+def test_ranges(client: httpx.Client, audio_url: str, header: str, status: int, content_range: str | None) -> None:
+    size = int(client.head(audio_url).headers["content-length"])
+    answer = client.get(audio_url, headers={"Range": header})
+    assert answer.status_code == status
+    expected = content_range and content_range.format(size=size, last=size - 1, last4=size - 4)
+    assert answer.headers.get("content-range") == expected
+
+
+def test_a_known_file_is_not_sent_again(client: httpx.Client, audio_url: str) -> None:
+    etag = client.head(audio_url).headers["etag"]
+    for known in (etag, f'W/{etag}, "other"', "*"):
+        assert client.get(audio_url, headers={"If-None-Match": known}).status_code == 304
+
+
+@pytest.fixture(scope="module")
+def audio_url(server_url: str) -> str:
+    answer = httpx.post(f"{server_url}{RENDER}", json={"text": "Hello there."}, timeout=60, trust_env=False)
+    url: str = answer.json()["audio_url"]
+    return url
+
+
 def test_captions(client: httpx.Client) -> None:
     result = render(client)
     vtt = client.get(result["captions_url"])
@@ -138,6 +173,9 @@ BAD: list[tuple[str, bytes, str]] = [
     ("unknown set", b'{"text": "Hi", "viseme_set": "mpeg4"}', "viseme_set"),
     ("not JSON", b"text=Hello", "JSON"),
     ("half JSON", b'{"text": "He', "JSON"),
+    ("bad UTF-8", b'{"text": "\xff"}', "JSON"),
+    ("endless nesting", b"[" * 100_000, "JSON"),
+    ("a number without end", b'{"text": "Hi", "speed": ' + b"1" * 6000 + b"}", ""),
     ("a list", b"[1, 2]", "body"),
     ("null", b"null", "body"),
     ("surrogate in a name", b'{"text": "Hi", "\\ud800": 1}', ""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -65,12 +66,12 @@ class Server:
             time.sleep(0.2)
 
 
-def start(folder: Path, port: int) -> Server:
+def start(folder: Path, port: int, **more: str) -> Server:
     mark = secrets.token_hex(8)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     home = folder / "home"
     home.mkdir(exist_ok=True)
-    environ |= {MARK: mark, "PORT": str(port), "HOME": str(home), "DATA_DIR": str(folder / "data")}
+    environ |= {MARK: mark, "PORT": str(port), "HOME": str(home), "DATA_DIR": str(folder / "data"), **more}
     log = folder / f"{mark}.log"
     command = [str(Path(sys.executable).parent / "avatar-serve"), "serve"]
     with log.open("wb") as output:
@@ -101,6 +102,11 @@ def test_it_speaks_and_a_signal_to_the_group_ends_everything(
         answer = client.post("/v1/avatar/render", json={"text": "Good morning."})
         assert answer.status_code == 200, answer.text
         assert client.get(answer.json()["audio_url"]).content.startswith(b"OggS")
+        _leave_in_the_middle(server.port)
+        deadline = time.monotonic() + 20  # the whole render would take longer
+        while client.get("/health").json()["pending_jobs"]:
+            assert time.monotonic() < deadline, "a render that nobody waits for is still at work"
+            time.sleep(0.1)
     assert any("haproxy" in process.name() for process in server.processes()) == (sys.platform == "linux")
     os.killpg(server.process.pid, number)
     assert server.process.wait(timeout=STOP_S) == 0
@@ -109,6 +115,22 @@ def test_it_speaks_and_a_signal_to_the_group_ends_everything(
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", server.port))
+
+
+def _leave_in_the_middle(port: int) -> None:
+    """A client that sends its body in a second packet, as httpx does, and hangs up while it is being served."""
+    text = " ".join(f"This is sentence number {number} of many." for number in range(120))
+    body = json.dumps({"text": text}).encode()
+    head = f"POST /v1/avatar/render HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}"
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(f"{head}\r\nContent-Type: application/json\r\n\r\n".encode())
+        time.sleep(0.05)
+        client.sendall(body)
+        url = f"http://127.0.0.1:{port}/health"
+        deadline = time.monotonic() + 20
+        while not httpx.get(url, trust_env=False).json()["pending_jobs"]:
+            assert time.monotonic() < deadline, "the render did not begin"
+            time.sleep(0.02)
 
 
 def test_a_signal_during_the_start_ends_everything_too(tmp_path: Path, servers: list[Server]) -> None:
@@ -140,11 +162,18 @@ def test_a_taken_port_is_said_at_once(tmp_path: Path, servers: list[Server]) -> 
         server = start(tmp_path, holder.getsockname()[1])
         servers.append(server)
         assert server.process.wait(timeout=STOP_S) == 1
-    assert "is taken" in server.output() and "PORT=" in server.output()
+    assert "already in use" in server.output() and "PORT=" in server.output()
 
 
 def test_two_servers_share_no_port(tmp_path: Path) -> None:
-    one, two = (environment("127.0.0.1", port, tmp_path) for port in (8000, 8001))
-    ports = [name for name in one if name.endswith("_PORT") and name != "PORT"]
-    assert len(ports) == 8
+    one, two = (environment("127.0.0.1", port, tmp_path) for port in (8000, 9000))
+    ports = [name for name in one if name.endswith("_PORT") and "DIRECT" not in name and name != "PORT"]
+    assert len({one[name] for name in ports}) == 4
     assert not {one[name] for name in ports} & {two[name] for name in ports}
+
+
+def test_an_address_that_is_not_ours_is_said(tmp_path: Path, servers: list[Server]) -> None:
+    server = start(tmp_path, free_port(), HOST="192.0.2.123")
+    servers.append(server)
+    assert server.process.wait(timeout=STOP_S) == 1
+    assert "192.0.2.123" in server.output() and "HOST" in server.output()

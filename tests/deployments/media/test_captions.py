@@ -65,7 +65,7 @@ def test_captions_hold_the_whole_text(text: str) -> None:
     for captions in (vtt(text, words), srt(text, words)):
         cues = _cues(captions)
         shown = " ".join(_plain(payload) if captions.startswith("WEBVTT") else payload for _, _, payload in cues)
-        expected = text if words else ""
+        expected = re.sub(r"[\x00-\x1f\x7f]", " ", text).replace("-->", "→") if words else ""
         assert "".join(shown.split()) == "".join(expected.split())
         for start, end, _ in cues:
             assert start < end

@@ -6,10 +6,9 @@ Weights: NAME.onnx and NAME.onnx.json, as published in rhasspy/piper-voices.
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,6 +29,11 @@ _UNSPEAKABLE = re.compile(r"[\x00\ud800-\udfff]")
 """No C string and no UTF-8 can hold these."""
 _WORD_CACHE = 20_000
 """Pronunciations of single words kept per voice: a large vocabulary in a few megabytes."""
+_MAX_STOPS = 8
+"""espeak-ng 1.52 as in piper-tts 1.8 writes beyond its buffers on texts of very many full stops ("A." 100 times) and
+takes the process with it. Up to this many, 30 patterns in 10 languages did no harm; beyond, they become spaces."""
+_MAX_PHONEMES = 400
+"""One model call, about 20 s of speech: bounds its memory. 300 letters stay below, 300 emoji do not."""
 
 
 class Options(BaseModel):
@@ -55,6 +59,8 @@ class Voice:
     model: PiperVoice
     symbols: dict[int, str]
     """Phoneme id -> symbol."""
+    words: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
+    """Pronunciations so far: they go when the voice goes, which a cache on the method would prevent."""
 
     def phonemize(self, text: str) -> list[list[str]]:
         """Phonemes by espeak's own sentences.
@@ -62,15 +68,22 @@ class Voice:
         Raises:
             SynthesisFailed: the voice names a language or a package that is not here.
         """
+        speakable = _UNSPEAKABLE.sub(" ", text)
+        if speakable.count(".") > _MAX_STOPS:
+            speakable = speakable.replace(".", " ")
         try:
-            return self.model.phonemize(_UNSPEAKABLE.sub(" ", text))
+            return self.model.phonemize(speakable)
         except (RuntimeError, ValueError, ImportError, OSError) as error:
             raise SynthesisFailed(f"{self.info.voice_id}: no phonemes: {error}") from error
 
-    @functools.lru_cache(maxsize=_WORD_CACHE)  # noqa: B019 - the cache should live and die with the voice
     def pronounce(self, word: str) -> tuple[str, ...]:
         """Phonemes of a word spoken alone."""
-        return tuple(symbol for part in self.phonemize(word) for symbol in part)
+        known = self.words.get(word)
+        if known is None:
+            if len(self.words) >= _WORD_CACHE:
+                self.words.clear()
+            known = self.words[word] = tuple(symbol for part in self.phonemize(word) for symbol in part)
+        return known
 
 
 class Engine:
@@ -94,12 +107,12 @@ class Engine:
         return voice
 
     def speak(self, voice: Voice, sentence: Sentence) -> Speech:
-        """One call of the model for the whole sentence."""
-        phonemes = _phonemize(voice, sentence.text)
-        ids: list[int] = voice.model.phonemes_to_ids(phonemes) if phonemes else []
-        if not phonemes or not any(voice.symbols.get(i, " ").isalpha() for i in ids):
+        """One call of the model for the whole sentence, unless it is very long."""
+        parts = [voice.model.phonemes_to_ids(part) for part in _parts(_phonemize(voice, sentence.text))]
+        ids = [phoneme_id for part in parts for phoneme_id in part]
+        if not any(voice.symbols.get(i, " ").isalpha() for i in ids):
             return _silent(voice, sentence)
-        audio, id_samples = _synthesize(voice, ids, sentence)
+        audio, id_samples = _synthesize(voice, parts, sentence)
         timed = time_phonemes(ids, id_samples, voice.symbols, audio.samples, audio.sample_rate)
         timed = _exact_end(timed, audio.duration_s)
         symbols = [symbol for i in ids if (symbol := voice.symbols.get(i, " ")) != PAD]
@@ -123,22 +136,41 @@ def _phonemize(voice: Voice, text: str) -> list[str]:
     return joined
 
 
-def _synthesize(voice: Voice, ids: list[int], sentence: Sentence) -> tuple[AudioClip, np.ndarray]:
+def _parts(phonemes: list[str]) -> Iterator[list[str]]:
+    """Cuts behind a word, where a sentence has more phonemes than one call should have."""
+    while len(phonemes) > _MAX_PHONEMES:
+        spaces = [index for index in range(1, _MAX_PHONEMES) if phonemes[index] == " "]
+        cut = spaces[-1] if spaces else _MAX_PHONEMES
+        yield phonemes[:cut]
+        phonemes = phonemes[cut:]
+    if phonemes:
+        yield phonemes
+
+
+def _synthesize(voice: Voice, parts: list[list[int]], sentence: Sentence) -> tuple[AudioClip, np.ndarray]:
     config = SynthesisConfig(
         speaker_id=_speaker_id(voice, sentence.speaker),
         # Piper stretches durations by length_scale; the voice's own is its normal speed.
         length_scale=voice.model.config.length_scale / sentence.speed,
     )
+    spoken = [_run(voice, ids, config) for ids in parts]
+    samples = np.concatenate([samples for samples, _ in spoken])
+    id_samples = np.concatenate([id_samples for _, id_samples in spoken])
+    peak = float(np.abs(samples).max(initial=0.0))
+    # Piper's own loudness rule: every sentence fills the range, silence stays silence.
+    normalized = samples / peak if peak > 1e-8 else np.zeros_like(samples)
+    return AudioClip(normalized.astype(np.float32), voice.model.config.sample_rate), id_samples
+
+
+def _run(voice: Voice, ids: list[int], config: SynthesisConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Samples, and how many of them each id took."""
     try:
         samples, id_samples = voice.model.phoneme_ids_to_audio(ids, config, include_alignments=True)
     except RUNTIME_ERRORS as error:
         raise SynthesisFailed(f"{voice.info.voice_id}: {error}") from error
     if id_samples is None or id_samples.sum() != samples.size:
         raise SynthesisFailed(f"{voice.info.voice_id}: durations do not add up to the audio")
-    peak = float(np.abs(samples).max(initial=0.0))
-    # Piper's own loudness rule: every sentence fills the range, silence stays silence.
-    normalized = samples / peak if peak > 1e-8 else np.zeros_like(samples)
-    return AudioClip(normalized.reshape(-1).astype(np.float32), voice.model.config.sample_rate), id_samples
+    return samples.reshape(-1), id_samples.reshape(-1)
 
 
 def _speaker_id(voice: Voice, speaker: str | None) -> int | None:

