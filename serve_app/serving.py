@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -101,6 +102,8 @@ def main(arguments: list[str]) -> int:
         pass
     print("Stopping.", flush=True)
     stop(Path(folder))
+    if os.getppid() != parent:  # nobody is left to do it
+        shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 
