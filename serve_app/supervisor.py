@@ -76,8 +76,8 @@ def environment(host: str, port: int, folder: Path) -> dict[str, str]:
         port: HTTP port.
         folder: takes HAProxy's files.
     """
-    fallback_http, fallback_grpc, stats, metrics = _free_ports(4)
     slot = port % 1000
+    fallback_http, fallback_grpc, stats, metrics = _free_ports(4, first=10_000 + port * 4 % 9_000)
     chosen = {
         # Ray listens on all interfaces and runs what it is sent: a token for this start alone, never written to HOME.
         "RAY_AUTH_MODE": "token",
@@ -121,13 +121,19 @@ def _haproxy(folder: Path) -> dict[str, str]:
     return {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_HAPROXY_BINARY_PATH": str(script)}
 
 
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on: asked of the kernel, for any rule would give two servers the same some day."""
-    with contextlib.ExitStack() as probes:
-        sockets = [probes.enter_context(socket.socket()) for _ in range(count)]
-        for probe in sockets:
-            probe.bind(("", 0))
-        return [probe.getsockname()[1] for probe in sockets]
+def _free_ports(count: int, first: int) -> list[int]:
+    """The next ports from `first` on that nobody listens on.
+
+    Below the kernel's ephemeral range: from that, another process of Ray may take one before HAProxy does.
+    """
+    free: list[int] = []
+    port = first
+    while len(free) < count:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("", port))
+            free.append(port)
+        port += 1
+    return free
 
 
 def _port_fault(host: str, port: int) -> OSError | None:
