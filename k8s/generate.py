@@ -231,18 +231,18 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _represent_text)
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], path: Path = MANIFEST) -> int:
     """Writes the manifest, or only looks whether it is up to date."""
     if list(arguments) not in ([], ["--check"]):
         sys.stderr.write(__doc__ or "")
         return 2
     manifest = render()
     if not arguments:
-        MANIFEST.write_text(manifest, encoding="utf-8")
+        path.write_text(manifest, encoding="utf-8")
         return 0
-    if MANIFEST.is_file() and MANIFEST.read_text(encoding="utf-8") == manifest:
+    if path.is_file() and path.read_text(encoding="utf-8") == manifest:
         return 0
-    sys.stderr.write(f"{MANIFEST} is stale: run python k8s/generate.py\n")
+    sys.stderr.write(f"{path} is stale: run python k8s/generate.py\n")
     return 1
 
 

@@ -59,13 +59,13 @@ def test_the_manifest_is_fresh() -> None:
     assert generate.main(["--check"]) == 0
 
 
-def test_a_stale_manifest_is_noticed_and_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generate, "MANIFEST", tmp_path / "rayservice.yaml")
-    assert generate.main(["--check"]) == 1
-    assert generate.main([]) == 0
-    assert generate.main(["--check"]) == 0
-    generate.MANIFEST.write_text(generate.render().replace("maxReplicas: 4", "maxReplicas: 5"))
-    assert generate.main(["--check"]) == 1
+def test_a_stale_manifest_is_noticed_and_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "rayservice.yaml"
+    assert generate.main(["--check"], path) == 1
+    assert generate.main([], path) == 0
+    assert generate.main(["--check"], path) == 0
+    path.write_text(generate.render().replace("maxReplicas: 4", "maxReplicas: 5"))
+    assert generate.main(["--check"], path) == 1
 
 
 def test_a_wrong_argument_changes_nothing() -> None:
