@@ -14,10 +14,9 @@ from typing import Any
 import pyarrow.fs as fs
 
 from deployments.core.errors import NotFound, StorageFailed
-from deployments.core.types import EyeEvent, RenderRequest, VisemeSet, WordSpan
-from deployments.media import captions
+from deployments.core.types import EyeEvent, RenderRequest, Take, VisemeSet, WordSpan
+from deployments.media import captions, encoding
 from deployments.media.projection import BlendShapes, MouthCue, arkit, mouth_cues
-from deployments.media.recording import Take
 
 _RENDER_ID = re.compile(r"[0-9a-f]{32}")
 _CHUNK_BYTES = 256 * 1024
@@ -74,7 +73,7 @@ def describe(
 
 def media_files(result: RenderResult, take: Take) -> dict[str, bytes]:
     """File name -> content: audio and captions."""
-    files = {"audio.wav": take.wav, **({"audio.ogg": take.ogg} if take.ogg else {})}
+    files = {"audio.wav": encoding.wav(take.animation.audio), **({"audio.ogg": take.ogg} if take.ogg else {})}
     text = result.request.text
     for extension, write in captions.FORMATS.items():
         files[f"captions.{extension}"] = write(text, result.words).encode()

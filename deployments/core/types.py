@@ -150,6 +150,19 @@ class Animation:
         return self.audio.duration_s
 
 
+@dataclass(frozen=True, eq=False)
+class Take:
+    """A finished render: the animation, and its sound as a file."""
+
+    animation: Animation
+    ogg: bytes | None
+    """Opus; None where encoding failed."""
+
+
+CacheUse = Literal["use", "bypass", "refresh"]
+"""use: what is there is taken; bypass: nothing is read or kept; refresh: all is computed and replaces what is there."""
+
+
 @dataclass(frozen=True)
 class RenderRequest:
     """What a user asks for: strings and numbers only, hashable."""
@@ -163,3 +176,4 @@ class RenderRequest:
     """Name or number, for voices with several speakers."""
     viseme_set: VisemeSet = "basic"
     timing: Timing = "natural"
+    cache: CacheUse = "use"

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from deployments.core.types import Animation, AudioClip, Speech, Timing, VisemeTrack
+from deployments.core.types import Animation, AudioClip, Speech, Take, Timing, VisemeTrack
 
-from .encoding import EncodingError, OpusFile, wav
+from .encoding import EncodingError, OpusFile
 from .eyes import EyeOptions, eye_track
 from .join import Pauses, Timeline
 from .mouth import MouthOptions, natural
@@ -30,17 +29,6 @@ class MediaOptions(BaseModel):
     """Silence at a line break."""
     mouth: MouthOptions = MouthOptions()
     eyes: EyeOptions = EyeOptions()
-
-
-@dataclass(frozen=True, eq=False)
-class Take:
-    """A finished render."""
-
-    animation: Animation
-    wav: bytes
-    """16-bit mono."""
-    ogg: bytes | None
-    """Opus; None where encoding failed."""
 
 
 class Recording:
@@ -82,7 +70,7 @@ class Recording:
         eyes = eye_track(exact, timeline.words, self._options.eyes)
         shapes = natural(exact, self._options.mouth) if self._timing == "natural" else exact
         animation = Animation(timeline.audio, shapes, eyes, timeline.words)
-        return Take(animation, wav(timeline.audio), self._closed())
+        return Take(animation, self._closed())
 
     def _encode(self, sound: AudioClip) -> None:
         if not self._encodes or len(sound.samples) == 0:

@@ -91,4 +91,4 @@ async def test_the_real_engines_run_the_same_dag(settings: Settings) -> None:
     await render(in_process(settings), request, "en", recording)
     take = await recording.finish()
     assert [word.text for word in take.animation.words] == ["Maybe", "Dr", "Smith", "is", "here"]
-    assert take.ogg is not None and take.ogg.startswith(b"OggS") and take.wav.startswith(b"RIFF")
+    assert take.ogg is not None and take.ogg.startswith(b"OggS")
