@@ -7,11 +7,13 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
 
 from ray.serve.metrics import Histogram
 
-from deployments.core.errors import TimedOut
+from deployments.core.errors import StageChanged, TimedOut
+from deployments.core.keys import Node
 
 ResultT = TypeVar("ResultT")
 
@@ -29,19 +31,36 @@ class Stage:
     and the next call waits for it.
     """
 
-    def __init__(self, name: str, timeout_s: float) -> None:
+    def __init__(self, node: Node, timeout_s: float) -> None:
         """
         Args:
-            name: for logs and metrics ("tts").
+            node: what it runs; the stage's name is that in logs and metrics.
             timeout_s: limit of one call in seconds.
         """
-        self._name = name
+        self._node = node
+        self._name = name = node.stage
         self._timeout_s = timeout_s
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
         self._running_since: float | None = None
         self._seconds = Histogram(
             "avatar_stage_seconds", "Time of one stage call.", boundaries=_BUCKETS_S, tag_keys=("stage",)
         )
+
+    async def node(self) -> Node:
+        """What it runs, for the keys of its results."""
+        return self._node
+
+    def check_node(self, node: Node) -> None:
+        """A result must not be kept under the key of another engine.
+
+        Args:
+            node: what the caller thinks that runs here; its weights are the stage's own affair.
+
+        Raises:
+            StageChanged: something else does.
+        """
+        if replace(node, weights="") != self._node:
+            raise StageChanged(f"{self._name}: asked for {node}, this is {self._node}")
 
     async def run(self, work: Callable[..., ResultT], *args: object) -> ResultT:
         """Runs blocking work off the event loop.

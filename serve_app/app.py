@@ -1,6 +1,7 @@
 """Wires the system: every .options() and .bind() is here.
 
-text -> TTS -> LipSync -> Renderer -> Ingress. `serve deploy` and `avatar-serve serve` both start from `build`.
+text -> TTS -> LipSync -> Renderer -> Ingress; the shards of the cache belong to the Renderer. `serve deploy` and
+`avatar-serve serve` both start from `build`.
 """
 
 # No `from __future__ import annotations` here: Ray reads the builder's annotation to validate `args:`.
@@ -13,6 +14,7 @@ from ray.serve import Application, Deployment
 from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import LoggingConfig
 
+from deployments.cache.deployment import shard_configs
 from deployments.lipsync.deployment import LipSync
 from deployments.tts.deployment import TTS
 
@@ -53,6 +55,7 @@ def compose(settings: Settings, overrides: Mapping[str, Mapping[str, Any]]) -> A
         Renderer,
         max_ongoing_requests=settings.limits.max_concurrent_requests,
         max_queued_requests=settings.limits.max_queued_requests,
+        deployment_actors=shard_configs(settings.cache, settings.cache_url),
     ).bind(tts, lipsync, settings)
     return configured(Ingress, max_ongoing_requests=INGRESS_MAX_ONGOING).bind(renderer, settings)
 

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import yaml
 
 from deployments.core.errors import AvatarError
-from deployments.core.types import Timing, VisemeSet
+from deployments.core.types import CacheUse, Timing, VisemeSet
 
 DEFAULT_CONFIG = Path(__file__).parents[1] / "configs" / "local.yaml"
 
@@ -86,6 +86,9 @@ def _render_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--speaker", help="name or number, for voices with several speakers")
     parser.add_argument("--viseme-set", default="basic", choices=get_args(VisemeSet))
     parser.add_argument("--timing", default="natural", choices=get_args(Timing))
+    parser.add_argument(
+        "--cache", default="use", choices=get_args(CacheUse), help="the server's own, in DATA_DIR/cache"
+    )
     parser.set_defaults(run=_later("cli_render", "run"))
 
 

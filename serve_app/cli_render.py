@@ -10,13 +10,14 @@ import time
 from pydantic import ValidationError
 from tqdm import tqdm
 
+from deployments.cache.memo import Memo
 from deployments.core.errors import BadInput
 from deployments.media.recording import Recording
 from deployments.tts.sentences import split
 
 from . import config_file
 from .api.schemas import RenderBody, RenderResponse
-from .inprocess import in_process
+from .inprocess import in_process, shelf
 from .pipeline import render
 from .results import describe, media_files, new_render_id
 from .settings import Settings
@@ -41,7 +42,7 @@ def run(parsed: argparse.Namespace) -> int:
 
 def _body(parsed: argparse.Namespace) -> RenderBody:
     text = sys.stdin.read() if parsed.text == "-" else parsed.text
-    fields = ("voice_id", "speed", "speaker", "viseme_set", "timing")
+    fields = ("voice_id", "speed", "speaker", "viseme_set", "timing", "cache")
     try:
         return RenderBody(text=text, **{name: getattr(parsed, name) for name in fields})
     except ValidationError as error:
@@ -55,9 +56,13 @@ async def _render(settings: Settings, body: RenderBody, started: float) -> dict[
     language = voice.language.split("_")[0]
     with tqdm(total=len(split(request.text, language)), unit="sentence", disable=None) as bar:
         recording = Recording(settings.voice.media, request.timing, on_sentence=bar.update)
-        await render(in_process(settings), request, language, recording)
-    take = await recording.finish()
-    result = describe(new_render_id(), request, take, voice.language, settings.engines)
+        cache = shelf(settings) if settings.cache.enabled else None
+        memo = Memo([cache] if cache else [], request.cache)
+        take = await render(in_process(settings, voice.voice_id), request, language, recording, memo)
+        await memo.settled()
+        if cache:
+            await cache.close()
+    result = describe(new_render_id(), request, take, voice.language, settings.engines, memo.tallies)
     response = RenderResponse.of(result, "", "", (time.monotonic() - started) * 1000)
     local = {"audio_url": f"audio.{result.audio_format}", "captions_url": "captions.vtt"}
     document = response.model_copy(update=local).model_dump_json(indent=1)

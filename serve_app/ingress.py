@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from functools import reduce
+from operator import add
 from typing import Any
 
 import ray.exceptions
 from fastapi import FastAPI
 from ray import serve
+from ray.serve.context import _get_serve_request_context, _set_request_context
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
+from deployments.cache.contract import LevelStats, Removed
 from deployments.core.errors import TooManyRequests, Unavailable
 from deployments.core.types import RenderRequest
 
+from .answers import Answers
 from .api.app import create_app
 from .results import RenderResult, ResultStore
 from .settings import Settings
-from .studio import Studio
+from .studio import CacheStats, Studio
+
+_CONTROL_S = 60
+"""Limit of a question about the cache: emptying gigabytes of files takes seconds."""
 
 
 @serve.ingress()
@@ -27,16 +36,35 @@ class Ingress:
     def __init__(self, renderer: DeploymentHandle[Any], settings: Settings) -> None:
         self._renderer = renderer
         self._settings = settings
+        cache = settings.cache
+        self._answers = (
+            Answers(round(cache.answers_mb * 1e6), cache.cache_ttl_hours.seconds("speech")) if cache.enabled else None
+        )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Serve's hook: called once the replica is constructed."""
         settings = self._settings
         results = ResultStore(settings.results_url, settings.storage.results_ttl_hours)
-        studio = Studio(self._render, results, settings.voices, settings.timeouts.sync_render)
+        timeout_s = settings.timeouts.sync_render
+        studio = Studio(self._render, results, settings.voices, timeout_s, self._answers, ServerCache(self._renderer))
         return create_app(studio, settings.storage.audio_base_url)
 
-    async def _render(self, request: RenderRequest, render_id: str) -> RenderResult:
+    async def answer_stats(self) -> LevelStats:
+        """Numbers of this replica's finished answers."""
+        return self._answers.stats() if self._answers else LevelStats(limit_bytes=0)
+
+    async def forget_answers(self) -> None:
+        """Empties this replica's finished answers."""
+        if self._answers:
+            self._answers.clear()
+
+    def _render(self, request: RenderRequest, render_id: str) -> Coroutine[Any, Any, RenderResult]:
+        # The render may outlive the request that asked first: it keeps its ID for the log, and nothing else of it.
+        return self._render_as(_get_serve_request_context().request_id, request, render_id)
+
+    async def _render_as(self, request_id: str, request: RenderRequest, render_id: str) -> RenderResult:
         """Ray's own errors, in the words of the tree."""
+        _set_request_context(request_id=request_id)
         response = self._renderer.render.remote(request, render_id)
         try:
             result: RenderResult = await response
@@ -52,3 +80,35 @@ class Ingress:
             ) from error
         except (ray.exceptions.RayActorError, DeploymentUnavailableError) as error:
             raise Unavailable(str(error), hint="Try again in a few seconds.") from error
+
+
+class ServerCache:
+    """Every level of the cache, wherever it is."""
+
+    def __init__(self, renderer: DeploymentHandle[Any]) -> None:
+        self._renderer = renderer
+
+    async def stats(self) -> CacheStats:
+        """See CacheControl."""
+        answers = reduce(add, await self._ask_ingresses("answer_stats"), LevelStats(limit_bytes=0))
+        level_1, level_2 = await asyncio.wait_for(self._renderer.cache_stats.remote(), _CONTROL_S)
+        return CacheStats(answers, level_1, level_2)
+
+    async def clear(self) -> Removed:
+        """See CacheControl."""
+        removed: Removed = await asyncio.wait_for(self._renderer.clear_cache.remote(), _CONTROL_S)
+        # Last: what was answered from below in the meantime goes too.
+        await self._ask_ingresses("forget_answers")
+        return removed
+
+    async def cleanup(self) -> Removed:
+        """See CacheControl."""
+        removed: Removed = await asyncio.wait_for(self._renderer.clean_cache.remote(), _CONTROL_S)
+        return removed
+
+    async def _ask_ingresses(self, method: str) -> list[Any]:
+        own = serve.get_replica_context()
+        handle: Any = serve.get_deployment_handle(own.deployment, own.app_name)
+        response = await asyncio.to_thread(handle.broadcast, method)
+        replies: list[Any] = await asyncio.to_thread(response.results, timeout_s=_CONTROL_S)
+        return replies

@@ -6,27 +6,55 @@ import asyncio
 import functools
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from deployments.cache.shelf import Shelf
+from deployments.cache.stores.files import FileStore
 from deployments.core import engines
 from deployments.core.types import Speech
+from deployments.media import recording
 
-from .pipeline import Stages
+from .pipeline import Stages, Step
 from .settings import Settings
 
+_LEVEL_1_BYTES = 64_000_000
+"""A render of one process: a few minutes of speech."""
 
-def in_process(settings: Settings) -> Stages:
-    """Loads the engines and wraps their verbs."""
-    tts = engines.load("tts", settings.voice.tts.engine, settings.tts_options)
-    lipsync = engines.load("lipsync", settings.voice.lipsync.engine, settings.voice.lipsync.options)
-    voice = functools.lru_cache(maxsize=3)(tts.load)
+
+def in_process(settings: Settings, voice_id: str) -> Stages:
+    """Wraps the engines' verbs; an engine is loaded when it is first needed: not for what is in the cache.
+
+    Args:
+        settings: which engines.
+        voice_id: the voice that will speak.
+    """
+    choice = settings.voice
+    load_tts = functools.cache(lambda: engines.load("tts", choice.tts.engine, settings.tts_options))
+    load_voice = functools.cache(lambda voice_id: load_tts().load(voice_id))
+    load_lipsync = functools.cache(lambda: engines.load("lipsync", choice.lipsync.engine, choice.lipsync.options))
 
     def speak(sentence: Any) -> Speech:
-        speech: Speech = tts.speak(voice(sentence.voice_id), sentence)
+        speech: Speech = load_tts().speak(load_voice(sentence.voice_id), sentence)
         return speech
 
-    # Two at work: one is synthesised while the one before is joined and encoded.
-    return Stages(tts=_pending(speak), lipsync=_pending(lipsync.track), in_flight=2)
+    tts = engines.node("tts", choice.tts.engine, settings.tts_options)
+    lipsync = engines.node("lipsync", choice.lipsync.engine, choice.lipsync.options)
+    return Stages(
+        tts=Step(replace(tts, weights=settings.voices.weights(voice_id)), _pending(speak)),
+        lipsync=Step(lipsync, _pending(lambda speech: load_lipsync().track(speech))),
+        join=recording.node(choice.media),
+        in_flight=2,  # one is synthesised while the one before is joined and encoded
+    )
+
+
+def shelf(settings: Settings) -> Shelf:
+    """Level 2 of the server with the same settings, and a level 1 in this process."""
+    options = settings.cache
+    store = FileStore(
+        settings.cache_url, round(options.max_cache_size_mb * 1e6), options.cache_ttl_hours, options.compress
+    )
+    return Shelf(_LEVEL_1_BYTES, options.cache_ttl_hours, store)
 
 
 def _pending(work: Callable[..., Any]) -> Callable[..., asyncio.Future[Any]]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
+from deployments.cache.memo import Made, Memo
 from deployments.core.errors import NothingToSpeak
-from deployments.core.types import RenderRequest, Speech, VisemeTrack
+from deployments.core.keys import Node
+from deployments.core.types import RenderRequest, Speech, Take, VisemeTrack
 from deployments.media.recording import Recording
+from deployments.tts import sentences as splitter
 from deployments.tts.contract import Sentence
 from deployments.tts.sentences import TextSpan, split
 
@@ -25,53 +27,89 @@ class Pending(Awaitable[ValueT_co], Protocol[ValueT_co]):
 
 
 @dataclass(frozen=True)
+class Step(Generic[ValueT_co]):
+    """One kind of work of the DAG."""
+
+    node: Node
+    """What its values depend on, besides its inputs."""
+    call: Callable[..., Pending[ValueT_co]]
+    """Starts it; inputs may be values on their way."""
+
+
+@dataclass(frozen=True)
 class Stages:
     """What the DAG is made of."""
 
-    tts: Callable[[Sentence], Pending[Speech]]
-    lipsync: Callable[[Pending[Speech]], Pending[VisemeTrack]]
+    tts: Step[Speech]
+    """Sentence -> Speech."""
+    lipsync: Step[VisemeTrack]
+    """Speech -> VisemeTrack."""
+    join: Node
+    """What makes a Take of them: a Recording."""
     in_flight: int
     """Sentences at work at a time, at least 2: replicas + 1 keeps all of them busy and the first sentence soon."""
 
 
-async def render(stages: Stages, request: RenderRequest, language: str, recording: Recording) -> None:
-    """Speaks a text sentence by sentence, in parallel as far as there are replicas, and records it in order.
+async def render(stages: Stages, request: RenderRequest, language: str, recording: Recording, memo: Memo) -> Take:
+    """Speaks a text, unless all of it is in the cache.
 
     Args:
         stages: what does the work.
         request: what is asked for.
         language: ISO 639 code of the voice's language.
-        recording: takes the sentences.
+        recording: takes the sentences; stays empty when the whole render is in the cache.
+        memo: the cache.
 
     Raises:
         BadInput: the text is not plain text.
         NothingToSpeak: nothing in the text can be spoken.
         AvatarError: that of the first sentence that failed; the others are given up.
     """
-    sentences = split(request.text, language)
+    spoken = (request.text, request.voice_id, request.speed, request.speaker, language)
+    made_by = (splitter.VERSION, stages.tts.node, stages.lipsync.node, request.timing)
+    take: Made[Take] = await memo.run(
+        stages.join,
+        lambda *_: asyncio.ensure_future(_speak(stages, request, language, recording, memo)),
+        spoken,
+        made_by,
+    )
+    try:
+        return await take
+    except BaseException:
+        take.cancel()
+        await asyncio.wait([take.future])  # for the sentences to be given up
+        raise
+
+
+async def _speak(stages: Stages, request: RenderRequest, language: str, recording: Recording, memo: Memo) -> Take:
+    """Sentence by sentence, in parallel as far as there are replicas, recorded in order."""
+    spans = split(request.text, language)
+    sentences = [Sentence(span.text, request.voice_id, request.speed, request.speaker) for span in spans]
+    known = await memo.peek(stages.tts.node, sentences)
     gate = asyncio.Semaphore(stages.in_flight)
 
-    async def column(span: TextSpan) -> tuple[Speech, VisemeTrack]:
-        await gate.acquire()
-        if span is sentences[-1]:
+    async def column(span: TextSpan, sentence: Sentence) -> tuple[Speech, VisemeTrack]:
+        for _ in range(0 if sentence in known else 2 if span is spans[-1] else 1):
             await gate.acquire()  # the last one waits for a free replica instead of standing behind a busy one
-        speech = stages.tts(Sentence(span.text, request.voice_id, request.speed, request.speaker))
-        track = stages.lipsync(speech)
+        speech = await memo.run(stages.tts.node, stages.tts.call, sentence)
         try:
-            # The track first: the next sentence may start as soon as the models are done with this one.
-            shapes = await track
+            track = await memo.run(stages.lipsync.node, stages.lipsync.call, speech)
+            try:
+                # The track first: the next sentence may start as soon as the models are done with this one.
+                shapes = await track
+            except BaseException:
+                track.cancel()
+                raise
         except BaseException:
-            for pending in (speech, track):
-                # A response that failed says so again when it is cancelled.
-                with contextlib.suppress(Exception):
-                    pending.cancel()
+            speech.cancel()
             raise
-        gate.release()  # on success alone: after a failure or a cancel no further sentence may start
+        if sentence not in known:
+            gate.release()  # on success alone: after a failure or a cancel no further sentence may start
         return await speech, shapes
 
-    columns = [asyncio.ensure_future(column(span)) for span in sentences]
+    columns = [asyncio.ensure_future(column(*each)) for each in zip(spans, sentences, strict=True)]
     try:
-        for span, spoken in zip(sentences, columns, strict=True):
+        for span, spoken in zip(spans, columns, strict=True):
             await recording.add(span.start_char, span.ends_paragraph, *await spoken)
     finally:
         for spoken in columns:
@@ -82,3 +120,4 @@ async def render(stages: Stages, request: RenderRequest, language: str, recordin
             "text: it holds nothing that this voice can speak.",
             hint="Send words in the language of the voice.",
         )
+    return await recording.finish()

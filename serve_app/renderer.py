@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import logging
 import time
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 from ray import serve
-from ray.exceptions import RayActorError, RayError
+from ray.exceptions import ObjectLostError, RayActorError, RayError
 from ray.serve.exceptions import RayServeException, RequestCancelledError
 from ray.serve.handle import DeploymentHandle
 
-from deployments.core.errors import Unavailable
-from deployments.core.types import RenderRequest
+from deployments.cache.contract import LevelStats, Removed
+from deployments.cache.deployment import RemoteShard
+from deployments.cache.memo import Memo
+from deployments.core.errors import StageChanged, Unavailable
+from deployments.core.keys import Node
+from deployments.core.types import RenderRequest, Take
+from deployments.media import recording
 from deployments.media.recording import Recording
+from deployments.tts.contract import model_id
 
-from .pipeline import Stages, render
+from .pipeline import Stages, Step, render
 from .results import RenderResult, ResultStore, describe
 from .settings import Settings
 
@@ -27,6 +36,9 @@ _COUNT_EVERY_S = 5
 """The autoscaler decides every few seconds. Only while renders come: asking takes 60 ms of CPU time."""
 _SWEEP_EVERY_S = 3600
 """Expired results are looked for this often."""
+_ATTEMPTS = 3
+"""Of a render whose stages are being replaced by those of another release, or that lost an object of the cache."""
+_ATTEMPT_AFTER_S = 0.5
 
 
 class Renderer:
@@ -38,10 +50,11 @@ class Renderer:
         self._settings = settings
         self._library = settings.voices
         self._results = ResultStore(settings.results_url, settings.storage.results_ttl_hours)
+        self._shards = [RemoteShard(index) for index in range(settings.cache.shards if settings.cache.enabled else 0)]
+        self._nodes: dict[str, Node] = {}
         self._tts_replicas = settings.performance.max_tts_workers
         self._counted_at = -float("inf")
-        self._counter: asyncio.Task[None] | None = None
-        self._sweeper = asyncio.get_event_loop().create_task(self._sweep())
+        self._background = [self._start(self._sweep()), self._start(self._warm_up())]
 
     async def render(self, request: RenderRequest, render_id: str) -> RenderResult:
         """Speaks, joins and stores one render.
@@ -50,44 +63,87 @@ class Renderer:
             AvatarError: as the stages raise it.
         """
         started = time.monotonic()
-        recording = Recording(self._settings.voice.media, request.timing)
         language = (await asyncio.to_thread(self._library.find, request.voice_id)).language
-        await self._speak(request, language, recording)
-        spoken = time.monotonic()
-        take = await recording.finish()
-        result = describe(render_id, request, take, language, self._settings.engines)
-        joined = time.monotonic()
-        result.timings_ms.update(speak=_ms(started, spoken), join=_ms(spoken, joined))
+        take, memo = await self._take(request, language)
+        result = await asyncio.to_thread(
+            describe, render_id, request, take, language, self._settings.engines, memo.tallies
+        )
         await asyncio.to_thread(self._results.save, result, take)
         logger.info(
-            "render %s: %d characters, %.2f s of audio in %.0f ms",
+            "render %s: %d characters, %.2f s of audio in %.0f ms%s",
             render_id,
             len(request.text),
             take.animation.duration_s,
-            _ms(started, time.monotonic()),
+            (time.monotonic() - started) * 1000,
+            ", all of it cached" if result.cached else "",
         )
         return result
 
-    async def _speak(self, request: RenderRequest, language: str, recording: Recording) -> None:
+    async def _take(self, request: RenderRequest, language: str) -> tuple[Take, Memo]:
         """The DAG; Ray's own errors in the words of the tree."""
-        try:
-            await render(self._stages(request.voice_id), request, language.split("_")[0], recording)
-        except RequestCancelledError:
-            raise
-        except (RayActorError, RayServeException) as error:
-            raise Unavailable(f"a stage was lost: {error}", hint="Try again in a few seconds.") from error
+        for attempt in range(1, _ATTEMPTS + 1):
+            # A lost object of the cache is a miss, noticed late: this time nothing is taken from there.
+            memo = Memo(self._shards, request.cache if attempt == 1 or request.cache == "bypass" else "refresh")
+            try:
+                stages = await self._stages(request.voice_id)
+                take = Recording(self._settings.voice.media, request.timing)
+                return await render(stages, request, language.split("_")[0], take, memo), memo
+            except RequestCancelledError:
+                raise
+            except (StageChanged, ObjectLostError) as error:
+                self._nodes.clear()
+                logger.warning("attempt %d: %s", attempt, error)
+                if attempt == _ATTEMPTS:
+                    raise Unavailable(str(error), hint="Try again in a few seconds.") from error
+                await asyncio.sleep(_ATTEMPT_AFTER_S * (attempt - 1))
+            except (RayActorError, RayServeException) as error:
+                raise Unavailable(f"a stage was lost: {error}", hint="Try again in a few seconds.") from error
+        raise AssertionError("unreachable")
 
-    def _stages(self, voice_id: str) -> Stages:
+    async def _stages(self, voice_id: str) -> Stages:
         if time.monotonic() - self._counted_at >= _COUNT_EVERY_S:
             self._counted_at = time.monotonic()
-            # Beside the render, which takes the last count, and outside its context: Serve would cancel it with it.
-            self._counter = asyncio.get_running_loop().create_task(self._count_tts(), context=contextvars.Context())
-        speak = self._tts.options(method_name="speak", multiplexed_model_id=voice_id)
+            # Beside the render, which takes the last count.
+            self._background[2:] = [self._start(self._count_tts())]
+        weights = await asyncio.to_thread(self._library.weights, voice_id)
+        tts = replace(await self._node("tts", self._tts), weights=weights)
+        lipsync = await self._node("lipsync", self._lipsync)
+        speak = self._tts.options(method_name="speak", multiplexed_model_id=model_id(voice_id, weights))
         return Stages(
-            tts=speak.remote,
-            lipsync=self._lipsync.track.remote,
+            tts=Step(tts, functools.partial(_call, speak.remote, tts)),
+            lipsync=Step(lipsync, functools.partial(_call, self._lipsync.track.remote, lipsync)),
+            join=recording.node(self._settings.voice.media),
             in_flight=self._tts_replicas + 1,
         )
+
+    async def _node(self, stage: str, handle: DeploymentHandle[Any]) -> Node:
+        """What a stage runs: it says so itself, once."""
+        if stage not in self._nodes:
+            self._nodes[stage] = await handle.node.remote()
+        return self._nodes[stage]
+
+    async def _warm_up(self) -> None:
+        """What the first render would wait for: the digests of the voices, and the stages' own words."""
+        for voice_id in await asyncio.to_thread(self._library.installed):
+            await asyncio.to_thread(self._library.weights, voice_id)
+        await self._node("tts", self._tts)
+        await self._node("lipsync", self._lipsync)
+
+    async def cache_stats(self) -> tuple[LevelStats, LevelStats]:
+        """Numbers of level 1 and level 2."""
+        shards = await asyncio.gather(*(shard.stats() for shard in self._shards))
+        first = sum((first for first, _ in shards), LevelStats(limit_bytes=0))
+        # All shards write to one store: what is in it is the same for each, what they asked of it is not.
+        second = functools.reduce(_same_store, (second for _, second in shards), LevelStats(limit_bytes=0))
+        return first, second
+
+    async def clear_cache(self) -> Removed:
+        """Empties both levels."""
+        return sum(await asyncio.gather(*(shard.clear() for shard in self._shards)), Removed())
+
+    async def clean_cache(self) -> Removed:
+        """Removes what has expired or is beyond the size limit."""
+        return sum(await asyncio.gather(*(shard.cleanup() for shard in self._shards)), Removed())
 
     async def _count_tts(self) -> None:
         """Follows the autoscaler: more sentences at work than replicas + 1 would only push other renders back."""
@@ -109,6 +165,15 @@ class Renderer:
                 logger.warning("looking for expired results failed: %s", error)
             await asyncio.sleep(_SWEEP_EVERY_S)
 
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Outside the request's context: Serve would cancel it with the request."""
+        return asyncio.get_event_loop().create_task(work, context=contextvars.Context())
 
-def _ms(start: float, end: float) -> float:
-    return round((end - start) * 1000, 1)
+
+def _call(remote: Callable[..., Any], node: Node, value: Any) -> Any:
+    """Calls a stage that checks whether it runs what the key of its result says."""
+    return remote(value, node)
+
+
+def _same_store(one: LevelStats, other: LevelStats) -> LevelStats:
+    return replace(one + other, entries=other.entries, size_bytes=other.size_bytes, limit_bytes=other.limit_bytes)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from deployments.cache.contract import CacheOptions
 from deployments.media.recording import MediaOptions
 from deployments.tts.voices import VoiceLibrary
 
@@ -120,6 +121,8 @@ class Monitoring(Section):
 PLAIN_NAMES: dict[str, tuple[str, str]] = {
     "MAX_TTS_WORKERS": ("performance", "max_tts_workers"),
     "TTS_TIMEOUT": ("timeouts", "tts_generation"),
+    "CACHE_ENABLED": ("cache", "enabled"),
+    "CACHE_DIR": ("cache", "cache_dir"),
     "SYNC_TIMEOUT_SECONDS": ("timeouts", "sync_render"),
     "MAX_CONCURRENT_REQUESTS": ("limits", "max_concurrent_requests"),
     "DATA_DIR": ("storage", "data_dir"),
@@ -157,6 +160,7 @@ class Settings(BaseSettings):
 
     performance: Performance = Performance()
     timeouts: Timeouts = Timeouts()
+    cache: CacheOptions = CacheOptions()
     voice: Voice = Voice()
     storage: Storage = Storage()
     limits: Limits = Limits()
@@ -194,6 +198,15 @@ class Settings(BaseSettings):
     def engines(self) -> dict[str, str]:
         """Room -> engine."""
         return {"tts": self.voice.tts.engine, "lipsync": self.voice.lipsync.engine}
+
+    @property
+    def cache_url(self) -> str:
+        """Where level 2 of the cache lies: a folder or an URL."""
+        chosen = self.cache.cache_dir
+        if chosen and "://" in chosen:
+            return chosen
+        # Replicas do not run in the folder that the server was started in.
+        return str(Path(chosen).expanduser().resolve() if chosen else self.storage.data_dir / "cache")
 
     @property
     def results_url(self) -> str:

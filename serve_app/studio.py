@@ -3,34 +3,78 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 
-from deployments.core.errors import TimedOut
+from deployments.cache.contract import LevelStats, Removed
+from deployments.core import keys
+from deployments.core.errors import NotFound, TimedOut
 from deployments.core.types import RenderRequest
 from deployments.tts.voices import VoiceInfo, VoiceLibrary, catalogue
 
+from .answers import Answers
 from .results import RenderResult, ResultStore, new_render_id
 
-Render = Callable[[RenderRequest, str], Awaitable[RenderResult]]
-"""Renders a request under a render ID and stores the result."""
+ResultT = TypeVar("ResultT")
+Render = Callable[[RenderRequest, str], Coroutine[Any, Any, RenderResult]]
+"""Renders a request under a render ID and stores the result. Called in the request's context, may run outside it."""
+
+
+@dataclass(frozen=True)
+class CacheStats:
+    """Numbers of the whole server, by level."""
+
+    answers: LevelStats
+    """Finished answers, all ingress replicas together."""
+    level_1: LevelStats
+    """Values in the object store."""
+    level_2: LevelStats
+    """Values in files."""
+
+
+class CacheControl(Protocol):
+    """The cache of the whole server."""
+
+    async def stats(self) -> CacheStats:
+        """Its numbers."""
+
+    async def clear(self) -> Removed:
+        """Empties every level."""
+
+    async def cleanup(self) -> Removed:
+        """Removes what has expired or is beyond the size limit."""
 
 
 class Studio:
     """Speaks texts and knows the voices and the results."""
 
-    def __init__(self, render: Render, results: ResultStore, library: VoiceLibrary, timeout_s: float) -> None:
+    def __init__(
+        self,
+        render: Render,
+        results: ResultStore,
+        library: VoiceLibrary,
+        timeout_s: float,
+        answers: Answers | None,
+        cache: CacheControl,
+    ) -> None:
         """
         Args:
             render: does the work.
             results: where it stores what it made.
             library: the voices of this machine.
             timeout_s: limit of one render in seconds, its time in the queue included.
+            answers: those given before; None when the cache is off.
+            cache: the levels behind.
         """
         self._render = render
         self._timeout_s = timeout_s
+        self._answers = answers
         self.results = results
         self.library = library
+        self.cache = cache
+        self.caches = answers is not None
+        """Whether anything is cached."""
         self.active = 0
         """Renders at work or waiting in this process."""
 
@@ -45,10 +89,36 @@ class Studio:
             TimedOut: the render is given up.
             AvatarError: as the stages raise it.
         """
-        voice = await asyncio.to_thread(self.library.find, request.voice_id or self.library.default)
+        voice_id = request.voice_id or self.library.default
+        stamp = await asyncio.to_thread(self.library.stamp, voice_id)
+        request = replace(request, voice_id=voice_id)
+        if self._answers is None or request.cache == "bypass":
+            return await self._within_time(self._render(request, new_render_id()))
+        # Another voice under the same name has another stamp.
+        key = keys.digest((replace(request, cache="use"), stamp))
+        if request.cache == "use":
+            if (known := self._answers.recall(key)) and (again := await self._again(known)):
+                return again
+            self._answers.drop(key)
+        shared = self._answers.share(f"{request.cache} {key}", lambda: self._render(request, new_render_id()))
+        answer, is_ours = await self._within_time(shared)
+        if not is_ours:
+            return await self._again(answer) or answer
+        self._answers.keep(key, answer)
+        return answer
+
+    async def _again(self, known: RenderResult) -> RenderResult | None:
+        """A given answer under a render ID of its own; None when its media are gone."""
+        render_id = new_render_id()
+        try:
+            await asyncio.to_thread(self.results.link, render_id, known.render_id)
+        except NotFound:
+            return None
+        return replace(known, render_id=render_id, cached=True, stages={})
+
+    async def _within_time(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
         self.active += 1
         try:
-            work = self._render(replace(request, voice_id=voice.voice_id), new_render_id())
             return await asyncio.wait_for(work, self._timeout_s)
         except TimeoutError:
             raise TimedOut(

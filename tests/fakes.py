@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from deployments.core.keys import Node
 from deployments.core.types import AudioClip, PhonemeSpan, Speech, VisemeTrack
 from deployments.core.visemes import INDEX
+from deployments.media import recording
+from deployments.media.recording import MediaOptions
 from deployments.tts.contract import Sentence
-from serve_app.pipeline import Pending, Stages
+from serve_app.pipeline import Pending, Stages, Step
 
 RATE = 8000
 
@@ -31,7 +34,10 @@ class Theatre:
     def stages(self, in_flight: int) -> Stages:
         """The DAG's stages."""
         return Stages(
-            tts=lambda sentence: asyncio.ensure_future(self._speak(sentence)), lipsync=_track, in_flight=in_flight
+            tts=Step(Node("tts", "theatre", "1", "{}"), lambda sentence: asyncio.ensure_future(self._speak(sentence))),
+            lipsync=Step(Node("lipsync", "theatre", "1", "{}"), _track),
+            join=recording.node(MediaOptions()),
+            in_flight=in_flight,
         )
 
     async def _speak(self, sentence: Sentence) -> Speech:
@@ -51,12 +57,12 @@ class Theatre:
         return Speech(clip, (PhonemeSpan("a", 0.0, seconds),), (), sentence.text, "en_US")
 
 
-def _track(speech: Pending[Speech]) -> Pending[VisemeTrack]:
+def _track(speech: Pending[Speech] | Speech) -> Pending[VisemeTrack]:
     return asyncio.ensure_future(_shapes(speech))
 
 
-async def _shapes(speech: Pending[Speech]) -> VisemeTrack:
-    spoken = await speech
+async def _shapes(speech: Pending[Speech] | Speech) -> VisemeTrack:
+    spoken = speech if isinstance(speech, Speech) else await speech
     visemes = np.array([INDEX["AA"]], np.uint8)
     return VisemeTrack(np.zeros(1), visemes, np.ones(1, np.float32), spoken.audio.duration_s)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
 from collections.abc import Mapping
 from typing import Any
+
+from .keys import Node
 
 
 def names(room: str) -> tuple[str, ...]:
@@ -29,7 +32,24 @@ def load(room: str, name: str, options: Mapping[str, Any]) -> Any:
     Raises:
         ValueError: no such engine, or an option that it does not have (pydantic's ValidationError is one).
     """
+    module = _module(room, name)
+    return module.Engine(module.Options(**options))
+
+
+def node(room: str, name: str, options: Mapping[str, Any]) -> Node:
+    """What an engine's results depend on, its weights aside.
+
+    Options marked with exclude=True (folders, threads) say where and how fast it runs, not what it makes.
+
+    Raises:
+        ValueError: as `load`.
+    """
+    module = _module(room, name)
+    chosen = module.Options(**options).model_dump(mode="json")
+    return Node(room, name, module.Engine.version, json.dumps(chosen, sort_keys=True))
+
+
+def _module(room: str, name: str) -> Any:
     if name not in names(room):
         raise ValueError(f"there is no {room} engine {name!r}; there are: {', '.join(names(room))}")
-    module = importlib.import_module(f"deployments.{room}.engines.{name}")
-    return module.Engine(module.Options(**options))
+    return importlib.import_module(f"deployments.{room}.engines.{name}")

@@ -7,7 +7,7 @@
     ├── SynthesisFailed 500
     ├── StorageFailed 507
     ├── DownloadFailed 502
-    ├── Unavailable 503
+    ├── Unavailable 503 ── StageChanged
     └── TimedOut 504
 
 Status and code stand on the class, and the constructor takes one positional message: anything else does not survive
@@ -115,6 +115,10 @@ class Unavailable(AvatarError):
     status = 503
     code = "unavailable"
     public = "A part of the server is starting or restarting."
+
+
+class StageChanged(Unavailable):
+    """The stage runs another engine than its caller thinks: a new release is rolling out."""
 
 
 class TimedOut(AvatarError):

@@ -45,10 +45,9 @@ def digest(value: Any) -> str:
     document, buffers = values.flatten(value)
     # What a type is called and in what order its fields stand is in the document; what they are called is here.
     content = hashlib.blake2b(values.SCHEMA.encode(), digest_size=_DIGEST_BYTES)
-    for part in (document.encode(), *buffers):
-        view = memoryview(part).cast("B") if memoryview(part).nbytes else b""
-        content.update(len(view).to_bytes(8, "little"))
-        content.update(view)
+    for part in (memoryview(document.encode()), *map(values.raw, buffers)):
+        content.update(len(part).to_bytes(8, "little"))
+        content.update(part)
     return content.hexdigest()
 
 

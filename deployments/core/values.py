@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .types import (
     Animation,
@@ -24,7 +25,7 @@ from .types import (
     WordSpan,
 )
 
-Buffer: TypeAlias = bytes | memoryview | np.ndarray
+Buffer: TypeAlias = bytes | NDArray[Any]
 
 _TYPES: dict[str, type] = {
     each.__name__: each
@@ -32,6 +33,9 @@ _TYPES: dict[str, type] = {
 }
 _TUPLE, _ARRAY, _BYTES, _MAPPING = "()", "array", "bytes", "{}"
 """First item of a list in the document, where it is not the name of a dataclass."""
+
+_DTYPES = {np.dtype(code).newbyteorder("<").str for code in "?bBhHiIlLqQefd"}
+"""What arrays may hold: numbers of a size that every machine knows. No objects: their bytes are addresses."""
 
 SCHEMA = ";".join(
     f"{name}({','.join(field.name for field in dataclasses.fields(each))})" for name, each in sorted(_TYPES.items())
@@ -43,7 +47,8 @@ def flatten(value: Any) -> tuple[str, list[Buffer]]:
     """A value as text and buffers; equal values give equal ones.
 
     Args:
-        value: dataclasses, tuples, mappings with string keys, arrays, bytes, str, int, float, bool, None, nested.
+        value: dataclasses, tuples, mappings with string keys, arrays of numbers, bytes, str, int, float, bool, None,
+            nested.
 
     Returns:
         JSON, and the arrays (contiguous, little-endian) and bytes that it refers to by their index.
@@ -57,24 +62,31 @@ def flatten(value: Any) -> tuple[str, list[Buffer]]:
 
 
 def _flatten(value: Any, buffers: list[Buffer]) -> Any:
-    if value is None or isinstance(value, str | bool | int | float):
-        return value.item() if isinstance(value, np.generic) else value
     if isinstance(value, np.generic):
         return value.item()
-    if dataclasses.is_dataclass(value):
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = (getattr(value, field.name) for field in dataclasses.fields(value))
         return [type(value).__name__, *(_flatten(field, buffers) for field in fields)]
     if isinstance(value, np.ndarray):
-        buffers.append(np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<")))
-        return [_ARRAY, len(buffers) - 1, buffers[-1].dtype.str, list(value.shape)]
-    if isinstance(value, bytes):
-        buffers.append(value)
+        return _flatten_array(value, buffers)
+    if isinstance(value, bytes | bytearray | memoryview):
+        buffers.append(bytes(value))
         return [_BYTES, len(buffers) - 1]
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return [_MAPPING, *([key, _flatten(value[key], buffers)] for key in sorted(value))]
     if isinstance(value, Sequence):
         return [_TUPLE, *(_flatten(item, buffers) for item in value)]
     raise TypeError(f"{type(value).__name__} is no value that a key can be made of")
+
+
+def _flatten_array(array: NDArray[Any], buffers: list[Buffer]) -> Any:
+    dtype = array.dtype.newbyteorder("<")
+    if dtype.str not in _DTYPES:
+        raise TypeError(f"an array of {array.dtype} is no value that a key can be made of")
+    buffers.append(np.ascontiguousarray(array, dtype=dtype))
+    return [_ARRAY, len(buffers) - 1, dtype.str, list(array.shape)]
 
 
 def restore(document: str, buffers: Sequence[Any]) -> Any:
@@ -89,28 +101,49 @@ def restore(document: str, buffers: Sequence[Any]) -> Any:
     """
     try:
         return _restore(json.loads(document), buffers)
-    except (TypeError, IndexError, KeyError, AttributeError, RecursionError) as error:
+    except (TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ValueError(f"no document of a value: {error}") from error
 
 
 def _restore(node: Any, buffers: Sequence[Any]) -> Any:
-    if not isinstance(node, list):
+    if node is None or isinstance(node, str | bool | int | float):
         return node
+    if not isinstance(node, list):
+        raise TypeError(f"{type(node).__name__} stands for nothing")
     name, *items = node
     if name == _TUPLE:
         return tuple(_restore(item, buffers) for item in items)
     if name == _ARRAY:
-        index, dtype, shape = items
-        array = np.frombuffer(buffers[index], np.dtype(dtype)).reshape(shape)
-        array.flags.writeable = False
-        return array
+        return _restore_array(*items, buffers=buffers)
     if name == _BYTES:
-        return bytes(buffers[items[0]])
+        (index,) = items
+        return bytes(buffers[index])
     if name == _MAPPING:
-        return {key: _restore(item, buffers) for key, item in items}
-    return _TYPES[name](*(_restore(item, buffers) for item in items))
+        return {_string(key): _restore(item, buffers) for key, item in items}
+    # Strict: a dataclass with defaults would take fewer.
+    names = (field.name for field in dataclasses.fields(_TYPES[name]))
+    return _TYPES[name](**{name: _restore(item, buffers) for name, item in zip(names, items, strict=True)})
+
+
+def _restore_array(index: int, dtype: str, shape: list[int], *, buffers: Sequence[Any]) -> NDArray[Any]:
+    if dtype not in _DTYPES:
+        raise TypeError(f"no array of {dtype}")
+    array = np.frombuffer(buffers[index], dtype).reshape(shape)
+    array.flags.writeable = False
+    return array
+
+
+def _string(key: Any) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"{type(key).__name__} is no key of a mapping")
+    return key
+
+
+def raw(buffer: Buffer) -> memoryview:
+    """The bytes of a buffer of `flatten`, without a copy."""
+    return memoryview(buffer) if isinstance(buffer, bytes) else buffer.reshape(-1).view(np.uint8).data
 
 
 def size_bytes(document: str, buffers: Sequence[Buffer]) -> int:
     """What a flattened value takes, in bytes."""
-    return len(document) + sum(memoryview(buffer).nbytes for buffer in buffers)
+    return len(document) + sum(len(raw(buffer)) for buffer in buffers)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deployments.core import engines
+from deployments.core.keys import Node
 from deployments.core.types import Speech, VisemeTrack
 from deployments.stage import Stage
 
@@ -21,12 +22,18 @@ class LipSync(Stage):
             options: its Options.
             timeout_s: limit of one sentence in seconds.
         """
-        super().__init__("lipsync", timeout_s)
+        super().__init__(engines.node("lipsync", engine, options), timeout_s)
         self._engine = engines.load("lipsync", engine, options)
         self._engine.track(self._engine.example)
 
-    async def track(self, speech: Speech) -> VisemeTrack:
-        """Mouth shapes at the times of the speech."""
+    async def track(self, speech: Speech, node: Node) -> VisemeTrack:
+        """Mouth shapes at the times of the speech.
+
+        Args:
+            speech: a sentence.
+            node: what the caller thinks that runs here.
+        """
+        self.check_node(node)
         started = time.monotonic()
         track: VisemeTrack = await self.run(self._engine.track, speech)
         self.log_done(started, f"made {len(track.starts_s)} shapes for {speech.audio.duration_s:.2f} s")

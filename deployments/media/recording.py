@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from importlib.metadata import version
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from deployments.core.keys import Node
 from deployments.core.types import Animation, AudioClip, Speech, Take, Timing, VisemeTrack
 
 from .encoding import EncodingError, OpusFile
@@ -29,6 +31,15 @@ class MediaOptions(BaseModel):
     """Silence at a line break."""
     mouth: MouthOptions = MouthOptions()
     eyes: EyeOptions = EyeOptions()
+
+
+VERSION = f"1, av {version('av')}"
+"""Another whenever the same sentences would be joined in another way, or encoded by another FFmpeg."""
+
+
+def node(options: MediaOptions) -> Node:
+    """What joins, for the keys of finished renders."""
+    return Node("join", "media", VERSION, options.model_dump_json())
 
 
 class Recording:

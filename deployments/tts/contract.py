@@ -23,9 +23,16 @@ class Sentence:
     """Name or number, for voices with several speakers."""
 
 
+def model_id(voice_id: str, weights: str) -> str:
+    """What a replica keeps a voice in memory under: with new files it is another voice."""
+    return f"{voice_id}@{weights}"
+
+
 class Engine(Protocol[VoiceT]):
     """A family of voices. One file in engines/ holds one, beside its closed pydantic `Options`."""
 
+    version: ClassVar[str]
+    """Another whenever the same sentence would be spoken in another way: old results are not used any more then."""
     example: ClassVar[str]
     """A sentence that warms a voice up."""
     default_voice: str
@@ -33,6 +40,13 @@ class Engine(Protocol[VoiceT]):
 
     def load(self, voice_id: str) -> VoiceT:
         """Read a voice into memory.
+
+        Raises:
+            UnknownVoice, VoiceNotInstalled
+        """
+
+    def weights(self, voice_id: str) -> str:
+        """Digest of all files that `load` reads.
 
         Raises:
             UnknownVoice, VoiceNotInstalled

@@ -9,10 +9,12 @@ from typing import Any
 from ray import serve
 
 from deployments.core import engines
+from deployments.core.errors import Unavailable
+from deployments.core.keys import Node
 from deployments.core.types import Speech
 from deployments.stage import Stage
 
-from .contract import Sentence
+from .contract import Sentence, model_id
 
 MAX_VOICES_PER_REPLICA = 3
 """A Piper voice takes about 150 MB once loaded: three stay well under a gigabyte."""
@@ -31,19 +33,36 @@ class TTS(Stage):
             options: its Options.
             timeout_s: limit of one sentence in seconds.
         """
-        super().__init__("tts", timeout_s)
+        super().__init__(engines.node("tts", engine, options), timeout_s)
         self._engine = engines.load("tts", engine, options)
         # Through the multiplexer, so that the router knows that this replica has the voice.
-        await self._voice(self._engine.default_voice)
+        default = self._engine.default_voice
+        await self._voice(model_id(default, await self.run(self._engine.weights, default)))
 
     @serve.multiplexed(max_num_models_per_replica=MAX_VOICES_PER_REPLICA)  # type: ignore[untyped-decorator]
-    async def _voice(self, voice_id: str) -> Any:
-        return await self.run(self._engine.load, voice_id)
+    async def _voice(self, wanted: str) -> Any:
+        return await self.run(self._load, wanted)
 
-    async def speak(self, sentence: Sentence) -> Speech:
-        """Speaks one sentence; the caller sets multiplexed_model_id to its voice."""
+    def _load(self, wanted: str) -> Any:
+        voice_id = wanted.rpartition("@")[0]
+        before = model_id(voice_id, self._engine.weights(voice_id))
+        voice = self._engine.load(voice_id)
+        # Read again (cheap, unless the files changed): nothing may be kept under the digest of other weights.
+        if not wanted == before == model_id(voice_id, self._engine.weights(voice_id)):
+            raise Unavailable(f"the files of {voice_id} changed while they were read", hint="Try again.")
+        return voice
+
+    async def speak(self, sentence: Sentence, node: Node) -> Speech:
+        """Speaks one sentence.
+
+        Args:
+            sentence: what to say.
+            node: what the caller thinks that runs here, with the weights of the voice; the caller sets
+                multiplexed_model_id to that voice's model_id.
+        """
+        self.check_node(node)
         started = time.monotonic()
-        voice = await self._voice(sentence.voice_id)
+        voice = await self._voice(model_id(sentence.voice_id, node.weights))
         speech: Speech = await self.run(self._engine.speak, voice, sentence)
         self.log_done(started, f"spoke {len(sentence.text)} characters as {speech.audio.duration_s:.2f} s of audio")
         return speech

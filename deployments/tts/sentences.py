@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 
 import sentencex
 
 from deployments.core.errors import BadInput
 
+VERSION = f"1, sentencex {version('sentencex')}"
+"""Another whenever the same text would be cut in another way."""
 MAX_CHARS = 300
 """About 20 s of speech: bounds the memory and the time of one model call."""
 

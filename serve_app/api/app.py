@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from ..studio import Studio
-from . import errors, media, operations, renders
+from . import cache, errors, media, operations, renders
 
 WEB_DIR = Path(__file__).parents[2] / "web"
 
@@ -32,6 +32,7 @@ def create_app(studio: Studio, audio_base_url: str | None = None) -> FastAPI:
     app.include_router(renders.router(studio, audio_base_url))
     app.include_router(media.router(studio))
     app.include_router(operations.router(studio))
+    app.include_router(cache.router(studio))
     _add_page(app)
     return app
 

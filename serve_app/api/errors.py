@@ -98,6 +98,7 @@ _HINTS = {
     "speaker": "speaker is a name or number, as text.",
     "viseme_set": "Allowed: basic, oculus, azure, rhubarb, arkit.",
     "timing": "Allowed: natural, exact.",
+    "cache": "Allowed: use, bypass, refresh.",
 }
 
 

@@ -44,7 +44,8 @@ async def file_response(
     if extension not in types:
         raise NotFound(f"There is no .{extension[:20]} of a render.", hint=f"There are: .{', .'.join(types)}.")
     name = f"{stem}.{extension}"
-    size = await asyncio.to_thread(studio.results.size, render_id, name)
+    file = await asyncio.to_thread(studio.results.find, render_id, name)
+    size = file.size_bytes
     # The content of a render never changes: its ID is its version.
     headers = {"Accept-Ranges": "bytes", "ETag": f'"{render_id}"', "Cache-Control": "private, max-age=86400, immutable"}
     known = request.headers.get("if-none-match", "")
@@ -63,8 +64,7 @@ async def file_response(
     status = 206 if wanted else 200
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=types[extension])
-    chunks = studio.results.read(render_id, name, start, length)
-    return StreamingResponse(chunks, status, headers, media_type=types[extension])
+    return StreamingResponse(file.read(start, length), status, headers, media_type=types[extension])
 
 
 def _part(first: str, last: str, size: int) -> tuple[int, int] | None:

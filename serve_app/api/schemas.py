@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
-from deployments.core.types import RenderRequest, Timing, VisemeSet
+from deployments.core.types import CacheUse, RenderRequest, Timing, VisemeSet
 from deployments.tts.voices import VoiceInfo
 
 from ..results import RenderResult
@@ -32,6 +32,11 @@ class RenderBody(BaseModel):
         Timing, Field(description="natural has mouth lead and coarticulation; exact has the times of the speech.")
     ] = "natural"
 
+    cache: Annotated[
+        CacheUse,
+        Field(description="bypass: nothing is read or kept; refresh: all is computed and replaces the old."),
+    ] = "use"
+
     @field_validator("text")
     @classmethod
     def _not_blank(cls, text: str) -> str:
@@ -42,7 +47,13 @@ class RenderBody(BaseModel):
     def to_request(self) -> RenderRequest:
         """The same without HTTP."""
         return RenderRequest(
-            self.text, self.voice_id or "", self.speed, self.speaker, viseme_set=self.viseme_set, timing=self.timing
+            self.text,
+            self.voice_id or "",
+            self.speed,
+            self.speaker,
+            viseme_set=self.viseme_set,
+            timing=self.timing,
+            cache=self.cache,
         )
 
 
@@ -79,6 +90,14 @@ class Shapes(BaseModel):
     fps: int
     names: list[str]
     frames: list[list[float]]
+
+
+class StageTime(BaseModel):
+    """What became of the calls of a stage."""
+
+    ms: float = Field(description="From the first call to the last value.")
+    calls: int
+    cached: int = Field(description="Calls whose value was there, or was being made for somebody else.")
 
 
 class UsedVoice(BaseModel):
@@ -121,7 +140,7 @@ class RenderResponse(BaseModel):
     duration_ms: int
     mouth_cues: list[Cue] = Field(description="A step function: each holds until the next.")
     eye_events: list[Eye]
-    cached: bool = False
+    cached: bool = Field(description="True: nothing was computed for this request.")
     processing_time_ms: float
     words: list[Word]
     blend_shapes: Shapes | None = Field(default=None, description="Only for viseme_set arkit.")
@@ -130,7 +149,7 @@ class RenderResponse(BaseModel):
     timing: Timing
     voice: UsedVoice
     engines: dict[str, str]
-    timings_ms: dict[str, float]
+    timings: dict[str, StageTime] = Field(description="By stage; empty for an answer that was given before.")
 
     @classmethod
     def of(cls, result: RenderResult, audio_base: str, base: str, processing_time_ms: float) -> RenderResponse:
@@ -149,6 +168,7 @@ class RenderResponse(BaseModel):
             duration_ms=result.duration_ms,
             mouth_cues=[Cue(t_ms=cue.t_ms, viseme=cue.viseme, weight=cue.weight) for cue in result.mouth_cues],
             eye_events=_eyes(result),
+            cached=result.cached,
             processing_time_ms=round(processing_time_ms, 1),
             words=_words(result),
             blend_shapes=_shapes(result),
@@ -159,7 +179,7 @@ class RenderResponse(BaseModel):
                 voice_id=request.voice_id, speaker=request.speaker, speed=request.speed, language=result.language
             ),
             engines=result.engines,
-            timings_ms=result.timings_ms,
+            timings={name: StageTime(**vars(stage)) for name, stage in result.stages.items()},
         )
 
 

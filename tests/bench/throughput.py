@@ -6,6 +6,7 @@ import asyncio
 import statistics
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from ray import serve
 from ray.serve.config import ProxyLocation
 from ray.serve.schema import LoggingConfig
 
+from deployments.cache.memo import Memo
 from deployments.core.types import RenderRequest
+from deployments.media import recording
 from deployments.media.recording import MediaOptions, Recording
+from deployments.tts.contract import model_id
 from serve_app.app import compose
-from serve_app.pipeline import Stages, render
+from serve_app.pipeline import Stages, Step, render
 from serve_app.settings import Settings
 
 SENTENCE = "The quick brown fox jumps over the lazy dog and runs away."
@@ -58,8 +62,17 @@ async def _deploy(replicas: int, data: Path) -> Stages:
     await asyncio.to_thread(_wait_for, replicas)
     tts: Any = serve.get_deployment_handle("TTS", "avatar")
     lipsync: Any = serve.get_deployment_handle("LipSync", "avatar")
-    speak = tts.options(method_name="speak", multiplexed_model_id="en_US-joe-medium")
-    stages = Stages(speak.remote, lipsync.track.remote, in_flight=replicas + 1)
+    voice_id = "en_US-joe-medium"
+    weights = _settings(replicas, data).voices.weights(voice_id)
+    speak = tts.options(method_name="speak", multiplexed_model_id=model_id(voice_id, weights))
+    tts_node = replace(await tts.node.remote(), weights=weights)
+    lipsync_node = await lipsync.node.remote()
+    stages = Stages(
+        Step(tts_node, lambda sentence: speak.remote(sentence, tts_node)),
+        Step(lipsync_node, lambda speech: lipsync.track.remote(speech, lipsync_node)),
+        recording.node(MediaOptions()),
+        in_flight=replicas + 1,
+    )
     await _time(stages, 4)  # warms all of them up
     return stages
 
@@ -76,11 +89,10 @@ def _wait_for(replicas: int) -> None:
 async def _time(stages: Stages, sentences: int) -> tuple[float, float]:
     """Seconds to the first finished sentence, and to the last."""
     finished: list[float] = []
-    recording = Recording(MediaOptions(), "natural", on_sentence=lambda: finished.append(time.monotonic()))
+    take = Recording(MediaOptions(), "natural", on_sentence=lambda: finished.append(time.monotonic()))
     started = time.monotonic()
     text = " ".join([SENTENCE] * sentences)
-    await render(stages, RenderRequest(text, "en_US-joe-medium"), "en", recording)
-    await recording.finish()
+    await render(stages, RenderRequest(text, "en_US-joe-medium"), "en", take, Memo([], "bypass"))
     return finished[0] - started, time.monotonic() - started
 
 

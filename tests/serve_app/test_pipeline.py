@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
+from deployments.cache.memo import Memo
 from deployments.core.errors import NothingToSpeak, SynthesisFailed
-from deployments.core.types import RenderRequest
+from deployments.core.types import RenderRequest, Take
 from deployments.media.recording import MediaOptions, Recording
 from serve_app.inprocess import in_process
 from serve_app.pipeline import Stages, render
@@ -17,10 +18,9 @@ from tests.fakes import Theatre, at_once
 TEXT = "One. Two two. Three three three. Four four. Five."
 
 
-async def record(stages: Stages, text: str = TEXT) -> Recording:
+async def record(stages: Stages, text: str = TEXT) -> Take:
     recording = Recording(MediaOptions(sentence_pause_ms=0, paragraph_pause_ms=0), "exact")
-    await render(stages, RenderRequest(text, "voice"), "en", recording)
-    return recording
+    return await render(stages, RenderRequest(text, "voice"), "en", recording, Memo([], "bypass"))
 
 
 async def test_sentences_are_joined_in_order_though_they_finish_in_another() -> None:
@@ -33,9 +33,8 @@ async def test_sentences_are_joined_in_order_though_they_finish_in_another() -> 
             first_is_slow.set()
 
     theatre = Theatre(script)
-    recording = await record(theatre.stages(in_flight=3))
+    take = await record(theatre.stages(in_flight=3))
     assert theatre.finished[0] == "Two two."
-    take = await recording.finish()
     # 1 + 2 + 3 + 2 + 1 words of 0.1 s each
     assert take.animation.duration_s == pytest.approx(0.9)
 
@@ -88,7 +87,7 @@ async def test_a_text_without_words_is_refused(text: str) -> None:
 async def test_the_real_engines_run_the_same_dag(settings: Settings) -> None:
     recording = Recording(settings.voice.media, "exact")
     request = RenderRequest("Maybe. Dr. Smith is here!", settings.voices.default)
-    await render(in_process(settings), request, "en", recording)
-    take = await recording.finish()
+    voice_id = settings.voices.default
+    take = await render(in_process(settings, voice_id), request, "en", recording, Memo([], "bypass"))
     assert [word.text for word in take.animation.words] == ["Maybe", "Dr", "Smith", "is", "here"]
     assert take.ogg is not None and take.ogg.startswith(b"OggS")

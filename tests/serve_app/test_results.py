@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from deployments.cache.memo import Memo
 from deployments.core.errors import NotFound, StorageFailed
 from deployments.core.types import RenderRequest
 from deployments.media.recording import MediaOptions, Recording
@@ -25,9 +26,9 @@ def store(tmp_path: Path) -> ResultStore:
 async def saved(store: ResultStore, viseme_set: str = "basic") -> RenderResult:
     request = RenderRequest("Hello you.", "voice", viseme_set=viseme_set)  # type: ignore[arg-type]
     recording = Recording(MediaOptions(), "natural")
-    await render(Theatre(at_once).stages(2), request, "en", recording)
-    take = await recording.finish()
-    result = describe(new_render_id(), request, take, "en_US", {"tts": "theatre"})
+    memo = Memo([], "bypass")
+    take = await render(Theatre(at_once).stages(2), request, "en", recording, memo)
+    result = describe(new_render_id(), request, take, "en_US", {"tts": "theatre"}, memo.tallies)
     store.save(result, take)
     return result
 
@@ -35,12 +36,12 @@ async def saved(store: ResultStore, viseme_set: str = "basic") -> RenderResult:
 @pytest.mark.parametrize("viseme_set", ["basic", "arkit"])
 async def test_what_is_saved_can_be_read(store: ResultStore, viseme_set: str) -> None:
     result = await saved(store, viseme_set)
-    size = store.size(result.render_id, "response.json")
-    document = json.loads(b"".join(store.read(result.render_id, "response.json", 0, size)))
+    file = store.find(result.render_id, "response.json")
+    document = json.loads(b"".join(file.read(0, file.size_bytes)))
     assert document["request"]["text"] == "Hello you." and document["duration_ms"] == 200
     assert (document["blend_shapes"] is not None) == (viseme_set == "arkit")
-    assert b"".join(store.read(result.render_id, "audio.wav", 0, 4)) == b"RIFF"
-    assert b"".join(store.read(result.render_id, "audio.wav", 8, 4)) == b"WAVE"
+    assert b"".join(store.find(result.render_id, "audio.wav").read(0, 4)) == b"RIFF"
+    assert b"".join(store.find(result.render_id, "audio.wav").read(8, 4)) == b"WAVE"
 
 
 async def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
@@ -59,12 +60,12 @@ async def test_nothing_half_written_stays(store: ResultStore, tmp_path: Path) ->
 @pytest.mark.parametrize("render_id", ["", "..", "../x", "0" * 31, "0" * 33, "G" * 32, "0" * 31 + "/", "A" * 32])
 def test_no_path_leaves_the_folder(store: ResultStore, render_id: str) -> None:
     with pytest.raises(NotFound):
-        store.size(render_id, "audio.ogg")
+        store.find(render_id, "audio.ogg")
 
 
 def test_an_unknown_render_is_not_found(store: ResultStore) -> None:
     with pytest.raises(NotFound):
-        store.size(new_render_id(), "audio.ogg")
+        store.find(new_render_id(), "audio.ogg")
 
 
 async def test_a_sweep_removes_what_has_expired_and_nothing_else(store: ResultStore, tmp_path: Path) -> None:
@@ -74,7 +75,7 @@ async def test_a_sweep_removes_what_has_expired_and_nothing_else(store: ResultSt
         os.utime(path, (two_hours_ago, two_hours_ago))
     assert store.sweep() == 1
     assert not (tmp_path / old.render_id).exists()
-    assert store.size(fresh.render_id, "audio.ogg") > 0
+    assert store.find(fresh.render_id, "audio.ogg").size_bytes > 0
 
 
 async def test_a_sweep_removes_what_a_crash_left_half_written(store: ResultStore, tmp_path: Path) -> None:
@@ -91,6 +92,39 @@ def test_a_sweep_leaves_what_is_no_render(store: ResultStore, tmp_path: Path) ->
     (tmp_path / "notes" / "mine.txt").write_text("keep")
     os.utime(tmp_path / "notes" / "mine.txt", (0, 0))
     assert store.sweep() == 0 and (tmp_path / "notes" / "mine.txt").exists()
+
+
+async def test_a_link_has_the_files_of_its_origin(store: ResultStore) -> None:
+    origin, linked = await saved(store), new_render_id()
+    store.link(linked, origin.render_id)
+    for name in ("audio.ogg", "audio.wav", "captions.vtt"):
+        there, here = store.find(origin.render_id, name), store.find(linked, name)
+        assert list(there.read(0, there.size_bytes)) == list(here.read(0, here.size_bytes))
+
+
+async def test_an_origin_lives_as_long_as_the_youngest_link_to_it(store: ResultStore, tmp_path: Path) -> None:
+    origin, linked = await saved(store), new_render_id()
+    two_hours_ago = time.time() - 7200
+    for path in (tmp_path / origin.render_id).iterdir():
+        os.utime(path, (two_hours_ago, two_hours_ago))
+    store.link(linked, origin.render_id)
+    assert store.sweep() == 0
+    assert store.find(linked, "audio.ogg").size_bytes > 0
+
+
+def test_nothing_is_linked_to_what_is_gone(store: ResultStore, tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        store.link(new_render_id(), new_render_id())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("content", ["", "../../etc", "0" * 32, "x" * 100_000])
+def test_a_link_to_nowhere_is_not_found(store: ResultStore, tmp_path: Path, content: str) -> None:
+    render_id = new_render_id()
+    (tmp_path / render_id).mkdir()
+    (tmp_path / render_id / "same_as").write_text(content)
+    with pytest.raises(NotFound):
+        store.find(render_id, "audio.ogg")
 
 
 def test_a_sweep_of_nothing_is_fine(tmp_path: Path) -> None:

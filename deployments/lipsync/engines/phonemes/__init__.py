@@ -47,6 +47,7 @@ class _Sound:
 class Engine:
     """IPA phonemes to visemes by table."""
 
+    version: ClassVar[str] = "1"
     example: ClassVar[Speech] = Speech(
         AudioClip(np.zeros(2205, np.float32), 22050),
         (PhonemeSpan("p", 0.0, 0.05), PhonemeSpan("ˈa", 0.05, 0.1)),

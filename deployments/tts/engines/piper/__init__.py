@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar
 
@@ -41,13 +42,14 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    voices_dir: Path = Path("data/voices")
+    # exclude=True: none of these changes what is spoken, so none is part of a key.
+    voices_dir: Path = Field(default=Path("data/voices"), exclude=True)
     """Folder of downloaded voices."""
-    model: Path | None = None
+    model: Path | None = Field(default=None, exclude=True)
     """One more .onnx file; becomes the default voice."""
-    default_voice: str | None = None
+    default_voice: str | None = Field(default=None, exclude=True)
     """ID of the default voice."""
-    threads: int = Field(default=2, ge=1, le=64)
+    threads: int = Field(default=2, ge=1, le=64, exclude=True)
     """ONNX threads of one voice: 2 speak soonest on an idle 2-core machine, 1 per replica gives the most throughput."""
 
 
@@ -89,6 +91,7 @@ class Voice:
 class Engine:
     """Speaks with Piper voices."""
 
+    version: ClassVar[str] = f"1, piper-tts {version('piper-tts')}"
     example: ClassVar[str] = "Hello, this is a test."
 
     def __init__(self, options: Options) -> None:
@@ -105,6 +108,10 @@ class Engine:
         voice = Voice(info, model, symbols)
         self.speak(voice, Sentence(self.example, voice_id))
         return voice
+
+    def weights(self, voice_id: str) -> str:
+        """Digest of the model and its config."""
+        return self._library.weights(voice_id)
 
     def speak(self, voice: Voice, sentence: Sentence) -> Speech:
         """One call of the model for the whole sentence, unless it is very long."""

@@ -1,0 +1,172 @@
+"""Level 1 on Ray: shards that own the objects, and the way to them.
+
+An object lives as long as the process that put it (ray.put; the owner cannot be chosen): so shards of their own do it,
+as deployment actors of the Renderer. Serve starts them with it, replaces one that died, ends them with it, and names
+them by the version of the code: a shard never meets a caller of another release.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import ray
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.config import DeploymentActorConfig
+from ray.serve.exceptions import RayServeException
+from ray.serve.handle import DeploymentResponse
+
+from deployments.core.errors import AvatarError
+
+from .contract import CacheOptions, Found, Lead, LevelStats, Outcome, Refused, Removed
+from .shelf import Shelf
+from .stores.files import FileStore
+
+AnswerT = TypeVar("AnswerT")
+
+logger = logging.getLogger("ray.serve")
+
+_INLINE_BYTES = 64 * 1024
+"""Smaller values travel in the answer: cheaper than an object. Ray itself inlines below 100 KB."""
+_ASK_S = 0.5
+"""Limit of a question: takes 2 ms, and up to READ_WAIT_S with a slow level 2. A shard beyond it counts as missing."""
+_KEEP_S = 30.0
+"""Limit of everything that no user waits for; finish waits for a copy of up to tens of megabytes."""
+_FOLLOW_S = 10.0
+"""After this long a follower asks anew: a shard that hangs is noticed then."""
+_PAUSE_S = 1.0
+"""A missing shard is left alone for this long. Serve needs a few seconds to replace a dead one."""
+
+
+class CacheShard(Shelf):
+    """The actor: a shelf whose larger values are objects that it owns."""
+
+    def __init__(self, options: CacheOptions, url: str) -> None:
+        """
+        Args:
+            options: of the whole cache.
+            url: of level 2.
+        """
+        lifetimes = options.cache_ttl_hours
+        store = FileStore(url, round(options.max_cache_size_mb * 1e6), lifetimes, options.compress)
+        super().__init__(round(options.memory_mb * 1e6 / options.shards), lifetimes, store, _hold)
+
+
+def _hold(value: Any, size_bytes: int) -> Any:
+    return value if size_bytes < _INLINE_BYTES else [ray.put(value)]
+
+
+def shard_configs(options: CacheOptions, url: str) -> list[DeploymentActorConfig]:
+    """The shards, as Serve's deployment option `deployment_actors` takes them; none when the cache is off."""
+    return [
+        DeploymentActorConfig(
+            name=_name(index),
+            actor_class=ray.remote(CacheShard),
+            init_kwargs={"options": options, "url": url},
+            # On different nodes where there are several; no CPU of its own: it copies a few megabytes a second.
+            actor_options={"num_cpus": 0, "scheduling_strategy": "SPREAD"},
+        )
+        for index in range(options.shards if options.enabled else 0)
+    ]
+
+
+def _name(index: int) -> str:
+    return f"cache-{index}"
+
+
+class RemoteShard:
+    """A shard as the Renderer sees it. Never raises: a shard that is dead, slow or not there yet is a miss."""
+
+    def __init__(self, index: int) -> None:
+        """
+        Args:
+            index: which one.
+        """
+        self._index = index
+        self._actor: Any = None
+        self._missing_until = -float("inf")
+        self.faults: dict[str, int] = {}
+        """Reason -> times that a question had no answer."""
+
+    async def begin(self, keys: Sequence[str], token: str, peek: Sequence[str] = ()) -> dict[str, Outcome | None]:
+        """See Shard."""
+        nothing: dict[str, Outcome | None] = {**dict.fromkeys(peek, None), **dict.fromkeys(keys, Lead())}
+        return await self._ask(nothing, _ASK_S, "begin", list(keys), token, list(peek))
+
+    async def follow(self, key: str, token: str) -> Found | Lead | Refused:
+        """See Shard."""
+        while True:
+            outcome: Outcome | None = await self._ask(None, _FOLLOW_S, "follow", key, token)
+            if isinstance(outcome, Found | Lead | Refused):
+                return outcome
+            outcome = (await self.begin([key], token))[key]
+            if isinstance(outcome, Found | Lead | Refused):
+                return outcome
+
+    async def finish(self, key: str, token: str, value: Any, digest: str) -> None:
+        """See Shard; a response of a stage goes on by reference."""
+        if isinstance(value, DeploymentResponse):
+            value = await value._to_object_ref()
+        await self._ask(None, _KEEP_S, "finish", key, token, value, digest)
+
+    async def abandon(self, key: str, token: str, error: AvatarError | None = None) -> None:
+        """See Shard."""
+        await self._ask(None, _KEEP_S, "abandon", key, token, error)
+
+    async def renew(self, token: str, keys: Sequence[str]) -> None:
+        """See Shard."""
+        await self._ask(None, _KEEP_S, "renew", token, list(keys))
+
+    async def forget(self, key: str, reason: str) -> None:
+        """See Shard."""
+        await self._ask(None, _ASK_S, "forget", key, reason)
+
+    async def stats(self) -> tuple[LevelStats, LevelStats]:
+        """See Shard; with the questions that had no answer, as far as this caller asked them."""
+        first, second = await self._ask((LevelStats(), LevelStats()), _KEEP_S, "stats")
+        return first + LevelStats(limit_bytes=0, faults=dict(self.faults)), second
+
+    async def clear(self) -> Removed:
+        """See Shard."""
+        return await self._ask(Removed(), _KEEP_S, "clear")
+
+    async def cleanup(self) -> Removed:
+        """See Shard."""
+        return await self._ask(Removed(), _KEEP_S, "cleanup")
+
+    async def _ask(self, otherwise: AnswerT, limit_s: float, method: str, *arguments: Any) -> AnswerT:
+        if time.monotonic() < self._missing_until:
+            return self._miss("missing", otherwise)
+        call = None
+        try:
+            self._actor = self._actor or await asyncio.to_thread(serve.get_deployment_actor, _name(self._index))
+            call = getattr(self._actor, method).remote(*arguments)
+            answer: AnswerT = await asyncio.wait_for(call, limit_s)
+            return answer
+        except TimeoutError:
+            if call is not None:
+                ray.cancel(call)  # of a coroutine: it ends at its next await
+            if method == "follow":  # whoever leads takes longer: no fault
+                return otherwise
+            logger.warning("cache shard %d: no answer to %s in %g s", self._index, method, limit_s)
+            return self._pause("timeout", otherwise)
+        except (RayError, RayServeException, ValueError) as error:
+            self._actor = None
+            logger.warning("cache shard %d: %s", self._index, type(error).__name__)
+            return self._pause("lost", otherwise)
+        except asyncio.CancelledError:
+            if call is not None:
+                ray.cancel(call)
+            raise
+
+    def _pause(self, reason: str, otherwise: AnswerT) -> AnswerT:
+        self._missing_until = time.monotonic() + _PAUSE_S
+        return self._miss(reason, otherwise)
+
+    def _miss(self, reason: str, otherwise: AnswerT) -> AnswerT:
+        self.faults[reason] = self.faults.get(reason, 0) + 1
+        return otherwise
