@@ -54,14 +54,18 @@ async def _render(settings: Settings, body: RenderBody, started: float) -> dict[
     voice = settings.voices.find(body.voice_id or settings.voices.default)
     request = body.model_copy(update={"voice_id": voice.voice_id}).to_request()
     language = voice.language.split("_")[0]
+    cache = shelf(settings) if settings.cache.enabled else None
+    memo = Memo([cache] if cache else [], request.cache)
     with tqdm(total=len(split(request.text, language)), unit="sentence", disable=None) as bar:
         recording = Recording(settings.voice.media, request.timing, on_sentence=bar.update)
-        cache = shelf(settings) if settings.cache.enabled else None
-        memo = Memo([cache] if cache else [], request.cache)
-        take = await render(in_process(settings, voice.voice_id), request, language, recording, memo)
-        await memo.settled()
-        if cache:
-            await cache.close()
+        try:
+            take = await render(in_process(settings, voice.voice_id), request, language, recording, memo)
+            await memo.settled()
+            if cache:
+                await cache.drain()
+        finally:
+            if cache:
+                await cache.close()
     result = describe(new_render_id(), request, take, voice.language, settings.engines, memo.tallies)
     response = RenderResponse.of(result, "", "", (time.monotonic() - started) * 1000)
     local = {"audio_url": f"audio.{result.audio_format}", "captions_url": "captions.vtt"}

@@ -40,6 +40,11 @@ class Ingress:
         self._answers = (
             Answers(round(cache.answers_mb * 1e6), cache.cache_ttl_hours.seconds("speech")) if cache.enabled else None
         )
+        self._warm_up = asyncio.get_event_loop().create_task(self._open_the_way())
+
+    async def _open_the_way(self) -> None:
+        """A first call over a handle takes tens of milliseconds: no user should wait for it."""
+        await self._renderer.check_health.remote()
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Serve's hook: called once the replica is constructed."""

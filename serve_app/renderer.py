@@ -19,6 +19,7 @@ from ray.serve.handle import DeploymentHandle
 from deployments.cache.contract import LevelStats, Removed
 from deployments.cache.deployment import RemoteShard
 from deployments.cache.memo import Memo
+from deployments.core import keys
 from deployments.core.errors import StageChanged, Unavailable
 from deployments.core.keys import Node
 from deployments.core.types import RenderRequest, Take
@@ -128,6 +129,11 @@ class Renderer:
             await asyncio.to_thread(self._library.weights, voice_id)
         await self._node("tts", self._tts)
         await self._node("lipsync", self._lipsync)
+        for shard in self._shards:  # the first question to each level takes tens of milliseconds
+            await shard.begin((), "warm up", peek=[keys.key(Node("warm up", "", "", ""), ())])
+
+    async def check_health(self) -> None:
+        """Serve asks now and then whether it answers."""
 
     async def cache_stats(self) -> tuple[LevelStats, LevelStats]:
         """Numbers of level 1 and level 2."""

@@ -44,6 +44,10 @@ class Tally:
     ended: float = 0.0
     """time.monotonic() at which the last value was there."""
 
+    def note_end(self) -> None:
+        """A value is there."""
+        self.ended = max(self.ended, time.monotonic())
+
     @property
     def seconds(self) -> float:
         """From the first call to the last value."""
@@ -143,8 +147,10 @@ class Memo:
         tally.calls += 1
         tally.started = min(tally.started, time.monotonic())
         made = await self._run(node, work, tally, inputs)
-        # The first callback of the future: whoever awaits it finds the time noted.
-        made.future.add_done_callback(lambda _: setattr(tally, "ended", max(tally.ended, time.monotonic())))
+        if made.future.done():
+            tally.note_end()
+        else:  # the first callback of the future: whoever awaits it finds the time noted
+            made.future.add_done_callback(lambda _: tally.note_end())
         return made
 
     async def _run(self, node: Node, work: Callable[..., Any], tally: Tally, inputs: Sequence[Any]) -> Made[Any]:

@@ -62,8 +62,9 @@ class Writes:
         self._queue.clear()
 
     async def _run(self) -> None:
-        while self._queue:
+        while True:
             async with self.lock:
-                if self._queue:  # not cleared while this waited for the lock
-                    await self._write(self._queue[0])
-                    self._queue.popleft()
+                if not self._queue:
+                    return
+                await self._write(self._queue[0])
+                self._queue.popleft()

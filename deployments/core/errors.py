@@ -120,6 +120,8 @@ class Unavailable(AvatarError):
 class StageChanged(Unavailable):
     """The stage runs another engine than its caller thinks: a new release is rolling out."""
 
+    code = "stage_changed"
+
 
 class TimedOut(AvatarError):
     """A stage, or a render as a whole, took longer than its limit."""

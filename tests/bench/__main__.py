@@ -1,4 +1,4 @@
-"""Runs all benchmarks, or those named: python -m tests.bench latency throughput lipsync accuracy."""
+"""Runs all benchmarks, or those named: python -m tests.bench latency cache throughput lipsync accuracy."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ import sys
 
 from tests import environment  # noqa: F401  # before anything imports Ray
 
-from . import accuracy, latency, lipsync, throughput
+from . import accuracy, cache, latency, lipsync, throughput
 
-BENCHES = {"lipsync": lipsync.run, "accuracy": accuracy.run, "latency": latency.run, "throughput": throughput.run}
+BENCHES = {
+    "lipsync": lipsync.run,
+    "accuracy": accuracy.run,
+    "latency": latency.run,
+    "cache": cache.run,
+    "throughput": throughput.run,
+}
 
 
 def main(names: list[str]) -> int:

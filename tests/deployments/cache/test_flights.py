@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from dataclasses import dataclass
 
 import pytest
@@ -13,7 +15,7 @@ from deployments.cache.contract import Found, Lead, Refused
 from deployments.cache.flights import Flights
 from deployments.core.errors import NothingToSpeak
 
-from .test_lru import Clock
+from .stores import Clock
 
 LEASE_S = 5.0
 FOUND = Found("value", "digest", 1)
@@ -65,14 +67,6 @@ async def test_two_cannot_lead(flights: Flights) -> None:
     flights.lead("key", "a")
     with pytest.raises(ValueError, match="led already"):
         flights.lead("key", "b")
-
-
-async def test_keys_do_not_meet(flights: Flights) -> None:
-    flights.lead("other", "a")
-    [task] = await ask(flights, "b")
-    flights.land("other", FOUND)
-    assert answers([task]) == [Lead()]
-    assert flights.is_led("key") and not flights.is_led("other")
 
 
 async def test_when_the_leader_gives_up_the_first_who_waits_leads(flights: Flights) -> None:
@@ -139,6 +133,21 @@ async def test_who_is_cancelled_leaves_the_queue(flights: Flights) -> None:
     flights.abandon("key", "a")
     await settle()
     assert answers(tasks) == [Lead(), "cancelled", Lead()]
+
+
+async def test_who_leaves_is_forgotten_while_the_leader_works(flights: Flights) -> None:
+    class Token(str):
+        """One that says whether somebody still refers to it."""
+
+    flights.lead("key", "a")
+    token = Token("b")
+    alive = weakref.ref(token)
+    [task] = await ask(flights, token)
+    task.cancel()
+    await settle()
+    del token, task
+    gc.collect()
+    assert alive() is None
 
 
 @pytest.mark.parametrize("cancelled_first", [False, True])

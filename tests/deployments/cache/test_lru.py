@@ -9,18 +9,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from deployments.cache.lru import Lru
 
+from .stores import Clock
+
 LIMIT = 10
 KEYS = st.sampled_from("abcdef")
-
-
-class Clock:
-    """Seconds, as the test says."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class LruMachine(RuleBasedStateMachine):
