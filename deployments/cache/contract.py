@@ -128,6 +128,8 @@ class Stored:
 
     value: Any
     digest: str
+    age_s: float = 0.0
+    """Seconds since it was made: in level 1 it lives for the rest of its time."""
 
 
 class Store(Protocol):

@@ -190,9 +190,9 @@ class Shelf:
         self._flights.lead(key, token)
         return Lead()
 
-    def _keep(self, key: str, found: Found, size_bytes: int) -> None:
+    def _keep(self, key: str, found: Found, size_bytes: int, age_s: float = 0.0) -> None:
         kind = cast(Kind, key.partition("/")[0])
-        self._lru.put(key, replace(found, level=1), size_bytes, self._lifetimes.seconds(kind))
+        self._lru.put(key, replace(found, level=1), size_bytes, self._lifetimes.seconds(kind) - age_s)
         self._flights.land(key, found)
 
     def _weigh(self, value: Any) -> tuple[Any, int]:
@@ -218,12 +218,12 @@ class Shelf:
         self._keep(key, *fetched)
         return fetched[0]
 
-    def _load(self, store: Store, key: str) -> tuple[Found, int] | None:
+    def _load(self, store: Store, key: str) -> tuple[Found, int, float] | None:
         stored = store.get(key)
         if stored is None:
             return None
         held, size_bytes = self._weigh(stored.value)
-        return Found(held, stored.digest, 2), size_bytes
+        return Found(held, stored.digest, 2), size_bytes, stored.age_s
 
     def _read_over(self, key: str) -> None:
         del self._reads[key]
@@ -258,8 +258,8 @@ class Shelf:
 
     async def _clean_up(self) -> None:
         while True:
-            await asyncio.sleep(self._periods.clean_up_s)
             await self.cleanup()
+            await asyncio.sleep(self._periods.clean_up_s)
 
 
 def _result(read: asyncio.Task[Found | None] | None) -> Found | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import statistics
 import tempfile
 import time
@@ -17,6 +19,7 @@ TEXT = "The quick brown fox jumps over the lazy dog, and then it goes home to ha
 """Five seconds of speech."""
 ROUNDS = 200
 COMPUTED = 15
+CLIENTS, EACH = 16, 100
 TEXTS = [
     f"This is the {number}th of many sentences, and it takes about five seconds to speak it." for number in range(20)
 ]
@@ -29,7 +32,7 @@ def run() -> None:
         with running(folder) as (client, _):
             _hits(client)
             _by_stage(client)
-            asyncio.run(_many(str(client.base_url)))
+            asyncio.run(_many(client))
             for text in TEXTS:
                 timed_ms(client, "POST", RENDER, json={"text": text})
             level_1 = _median_of_texts(client, viseme_set="oculus")  # not among the answers: from the object store
@@ -37,10 +40,9 @@ def run() -> None:
             timed_ms(client, "POST", RENDER, json={"text": TEXT})
             level_2 = _median_of_texts(client)
             answers = _median_of_texts(client)
+    more = level_2 - answers
     print(f"   {len(TEXTS)} texts, p50: answers of the ingress {answers:.1f} ms, object store {level_1:.1f} ms", end="")
-    print(
-        f", files after a restart {level_2:.1f} ms = +{level_2 - answers:.1f} (limit 25: {_verdict(level_2 - answers <= 25)})"
-    )
+    print(f", files after a restart {level_2:.1f} ms = +{more:.1f} (limit 25: {_verdict(more <= 25)})")
 
 
 def _verdict(met: bool) -> str:
@@ -56,11 +58,9 @@ def _hits(client: httpx.Client) -> None:
         empty.append(timed_ms(client, "GET", "/health"))
         hits.append(timed_ms(client, "POST", RENDER, json={"text": TEXT}))
     miss, no_op, hit = statistics.median(computed), statistics.median(empty), statistics.median(hits)
-    print(
-        f"   {first['duration_ms'] / 1000:.1f} s of speech, p50 of {ROUNDS}: no-op {no_op:.2f} ms, cached {hit:.2f} ms",
-        end="",
-    )
-    print(f" = +{hit - no_op:.2f} (limit 3: {_verdict(hit - no_op <= 3)})")
+    seconds, more = first["duration_ms"] / 1000, hit - no_op
+    print(f"   {seconds:.1f} s of speech, p50 of {ROUNDS}: no-op {no_op:.2f} ms, cached {hit:.2f} ms", end="")
+    print(f" = +{more:.2f} (limit 3: {_verdict(more <= 3)})")
     print(f"   computed {miss:.0f} ms: {miss / hit:.0f} times as long (limit 100: {_verdict(miss / hit >= 100)})")
 
 
@@ -72,24 +72,43 @@ def _by_stage(client: httpx.Client) -> None:
         print(f"   {change}: ran {ran}")
 
 
-async def _many(url: str) -> None:
-    async with httpx.AsyncClient(
-        base_url=url, timeout=60, trust_env=False, limits=httpx.Limits(max_connections=200)
-    ) as client:
-        fresh = {"text": "Nobody has ever said this sentence before, two hundred times at once."}
-        answers = await asyncio.gather(*(client.post(RENDER, json=fresh) for _ in range(200)))
-        computed = [answer.json()["cached"] for answer in answers].count(False)
-        good = sum(answer.status_code == 200 for answer in answers)
-        print(f"   200 equal requests at once: {computed} computed (limit 1), {good} answered")
+async def _many(client: httpx.Client) -> None:
+    fresh = "Nobody has ever said this sentence before, two hundred times at once."
+    bodies = await asyncio.gather(*(_ask(client, _post(fresh), 1) for _ in range(200)))
+    computed = [json.loads(body)["cached"] for body in bodies].count(False)
+    print(f"   200 equal requests at once: {computed} computed (limit 1), {len(bodies)} answered")
+    no_op = await _rate(client, b"GET /health HTTP/1.1\r\nHost: bench\r\n\r\n")
+    hits = await _rate(client, _post(TEXT))
+    print(f"   {CLIENTS} clients: {hits:.0f} cached renders a second (limit 300: {_verdict(hits >= 300)})", end="")
+    print(f", {no_op:.0f} no-ops")
 
-        async def ask(times: int) -> None:
-            for _ in range(times):
-                assert (await client.post(RENDER, json={"text": TEXT})).status_code == 200
 
-        started = time.monotonic()
-        await asyncio.gather(*(ask(100) for _ in range(16)))
-        rate = 1600 / (time.monotonic() - started)
-        print(f"   16 clients: {rate:.0f} cached renders a second (limit 300: {_verdict(rate >= 300)})")
+async def _rate(client: httpx.Client, request: bytes) -> float:
+    """Requests a second."""
+    started = time.monotonic()
+    await asyncio.gather(*(_ask(client, request, EACH) for _ in range(CLIENTS)))
+    return CLIENTS * EACH / (time.monotonic() - started)
+
+
+def _post(text: str) -> bytes:
+    body = json.dumps({"text": text})
+    head = ("Host: bench", "Content-Type: application/json", f"Content-Length: {len(body)}")
+    return "\r\n".join((f"POST {RENDER} HTTP/1.1", *head, "", body)).encode()
+
+
+async def _ask(client: httpx.Client, request: bytes, times: int) -> bytes:
+    """The last body. Bare sockets: a client library takes as long as the server, on the same cores."""
+    reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+    body = b""
+    for _ in range(times):
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200"), head
+        length = re.search(rb"content-length: *([0-9]+)", head, re.IGNORECASE)
+        assert length is not None
+        body = await reader.readexactly(int(length[1]))
+    writer.close()
+    return body
 
 
 def _median_of_texts(client: httpx.Client, **options: str) -> float:

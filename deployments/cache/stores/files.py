@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import pyarrow.fs as fs
 
@@ -84,10 +85,11 @@ class FileStore:
             self._fault("corrupt", name, error)
             self._remove(name)
             return None
-        if self._expired(kind_of(key), packed.created_s, self._clock()):
+        now = self._clock()
+        if self._expired(kind_of(key), packed.created_s, now):
             self._remove(name)
             return None
-        return packed
+        return replace(packed, stored=replace(packed.stored, age_s=max(0.0, now - packed.created_s)))
 
     def put(self, key: str, value: object, digest: str) -> None:
         """See Store.

@@ -46,6 +46,18 @@ async def test_level_2_answers_and_fills_level_1(shelf: Shelf, store: MemoryStor
     assert store.calls["get"] == 1
 
 
+async def test_what_comes_from_level_2_lives_on_for_the_rest_of_its_time(
+    shelf: Shelf, store: MemoryStore, clock: Clock
+) -> None:
+    store.kept[KEY] = Stored("value", "digest", age_s=LifeTimes().seconds("speech") - 10)
+    await one(shelf, KEY)
+    store.kept.clear()
+    clock.now += 9
+    assert await one(shelf, KEY) == Found("value", "digest", 1)
+    clock.now += 2
+    assert await one(shelf, KEY) == Lead()
+
+
 async def test_one_ask_has_an_answer_for_each_key(shelf: Shelf, store: MemoryStore) -> None:
     store.kept["speech/2"] = Stored("two", "digest 2")
     await shelf.finish("speech/1", "b", "one", "digest 1")
