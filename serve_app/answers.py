@@ -29,12 +29,14 @@ class _Flight:
 class Answers:
     """Level 0: small, in each ingress replica. Media stay where the first render of an answer stored them."""
 
-    def __init__(self, limit_bytes: int, ttl_s: float) -> None:
+    def __init__(self, limit_bytes: int, ttl_s: float, on_recall: Callable[[bool], object] | None = None) -> None:
         """
         Args:
             limit_bytes: of all answers together.
             ttl_s: life of one in seconds.
+            on_recall: told of each lookup whether it was a hit.
         """
+        self._on_recall = on_recall
         self._kept: Lru[RenderResult] = Lru(limit_bytes)
         self._ttl_s = ttl_s
         self._flights: dict[str, _Flight] = {}
@@ -45,6 +47,8 @@ class Answers:
         self._accesses += 1
         answer = self._kept.get(key)
         self._hits += answer is not None
+        if self._on_recall:
+            self._on_recall(answer is not None)
         return answer
 
     def keep(self, key: str, answer: RenderResult) -> None:

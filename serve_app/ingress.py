@@ -14,6 +14,7 @@ from ray import serve
 from ray.serve.context import _get_serve_request_context, _set_request_context
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
+from ray.serve.metrics import Counter
 
 from deployments.cache.contract import LevelStats, Removed
 from deployments.core.errors import TooManyRequests, Unavailable
@@ -38,8 +39,11 @@ class Ingress:
         self._settings = settings
         cache = settings.cache
         self._answers = (
-            Answers(round(cache.answers_mb * 1e6), cache.cache_ttl_hours.seconds("speech")) if cache.enabled else None
+            Answers(round(cache.answers_mb * 1e6), cache.cache_ttl_hours.seconds("speech"), self._note)
+            if cache.enabled
+            else None
         )
+        self._requests = Counter("avatar_cache_requests", "Lookups by level and result.", tag_keys=("level", "result"))
         self._warm_up = asyncio.get_event_loop().create_task(self._open_the_way())
 
     async def _open_the_way(self) -> None:
@@ -62,6 +66,9 @@ class Ingress:
         """Empties this replica's finished answers."""
         if self._answers:
             self._answers.clear()
+
+    def _note(self, hit: bool) -> None:
+        self._requests.inc(tags={"level": "answers", "result": "hit" if hit else "miss"})
 
     def _render(self, request: RenderRequest, render_id: str) -> Coroutine[Any, Any, RenderResult]:
         # The render may outlive the request that asked first: it keeps its ID for the log, and nothing else of it.

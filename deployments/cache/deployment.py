@@ -8,6 +8,7 @@ them by the version of the code: a shard never meets a caller of another release
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Sequence
@@ -19,10 +20,11 @@ from ray.exceptions import RayError
 from ray.serve.config import DeploymentActorConfig
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentResponse
+from ray.serve.metrics import Counter
 
 from deployments.core.errors import AvatarError
 
-from .contract import CacheOptions, Found, Lead, LevelStats, Outcome, Refused, Removed
+from .contract import CacheOptions, Follow, Found, Lead, LevelStats, Outcome, Refused, Removed
 from .shelf import Shelf
 from .stores.files import FileStore
 
@@ -40,6 +42,21 @@ _FOLLOW_S = 10.0
 """After this long a follower asks anew: a shard that hangs is noticed then."""
 _PAUSE_S = 1.0
 """A missing shard is left alone for this long. Serve needs a few seconds to replace a dead one."""
+
+
+_RESULTS: dict[tuple[type, int | None], tuple[tuple[str, str], ...]] = {
+    (Found, 1): (("1", "hit"),),
+    (Found, 2): (("1", "miss"), ("2", "hit")),
+    (Lead, None): (("1", "miss"), ("2", "miss")),
+    (Follow, None): (("1", "shared"),),
+}
+"""What an answer says of each level. A peek without an answer is asked again, and counted then."""
+
+
+@functools.cache
+def _requests() -> Counter:
+    """One for all shards of a process: a metric's name can be taken only once."""
+    return Counter("avatar_cache_requests", "Lookups by level and result.", tag_keys=("level", "result"))
 
 
 class CacheShard(Shelf):
@@ -95,7 +112,11 @@ class RemoteShard:
     async def begin(self, keys: Sequence[str], token: str, peek: Sequence[str] = ()) -> dict[str, Outcome | None]:
         """See Shard."""
         nothing: dict[str, Outcome | None] = {**dict.fromkeys(peek, None), **dict.fromkeys(keys, Lead())}
-        return await self._ask(nothing, _ASK_S, "begin", list(keys), token, list(peek))
+        answers = await self._ask(nothing, _ASK_S, "begin", list(keys), token, list(peek))
+        for outcome in answers.values():
+            for level, result in _RESULTS.get((type(outcome), getattr(outcome, "level", None)), ()):
+                _requests().inc(tags={"level": level, "result": result})
+        return answers
 
     async def follow(self, key: str, token: str) -> Found | Lead | Refused:
         """See Shard."""
@@ -168,5 +189,6 @@ class RemoteShard:
         return self._miss(reason, otherwise)
 
     def _miss(self, reason: str, otherwise: AnswerT) -> AnswerT:
+        _requests().inc(tags={"level": "1", "result": reason})
         self.faults[reason] = self.faults.get(reason, 0) + 1
         return otherwise

@@ -96,7 +96,8 @@ class Shelf:
         self._start()
         answers: dict[str, Outcome | None] = {key: self._lru.get(key) for key in (*keys, *peek)}
         missing = [key for key, found in answers.items() if found is None]
-        self._accesses += len(answers)
+        # A peek that finds nothing is asked again when its turn comes.
+        self._accesses += len(answers) - len(set(missing).difference(keys))
         self._hits += len(answers) - len(missing)
         reads = {key: read for key in missing if (read := self._read(key)) is not None}
         if reads:
