@@ -36,9 +36,9 @@ STOP_S = 30
 """For Ray's own processes to end after the replicas have."""
 HARD_STOP_S = 900
 """HAProxy cuts sockets this long after a reload: longer than any render or stream. As in serve_app/supervisor.py."""
-OBJECT_STORE_BYTES = 2**30
-"""Of each pod: 40 renders of five minutes of speech (26 MB each), should one pod hold all of them."""
-SHM_SIZE = "1280Mi"
+OBJECT_STORE_BYTES = 2**30 + 2**28
+"""Of each pod: 40 renders of five minutes of speech (26 MB each), should one hold all of them, and a cache shard."""
+SHM_SIZE = "1600Mi"
 """Memory below /dev/shm, where the object store lies: a quarter more, or Ray falls back to a slow file."""
 
 CPU_PODS = (2, 4)

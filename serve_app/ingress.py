@@ -14,9 +14,9 @@ from ray import serve
 from ray.serve.context import _get_serve_request_context, _set_request_context
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
-from ray.serve.metrics import Counter
 
 from deployments.cache.contract import LevelStats, Removed
+from deployments.cache.deployment import cache_requests
 from deployments.core.errors import TooManyRequests, Unavailable
 from deployments.core.types import RenderRequest
 
@@ -43,7 +43,7 @@ class Ingress:
             if cache.enabled
             else None
         )
-        self._requests = Counter("avatar_cache_requests", "Lookups by level and result.", tag_keys=("level", "result"))
+        self._requests = cache_requests()
         self._warm_up = asyncio.get_event_loop().create_task(self._open_the_way())
 
     async def _open_the_way(self) -> None:

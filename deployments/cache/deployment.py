@@ -53,10 +53,13 @@ _RESULTS: dict[tuple[type, int | None], tuple[tuple[str, str], ...]] = {
 """What an answer says of each level. A peek without an answer is asked again, and counted then."""
 
 
+_TAGS = ("level", "result")  # Ray's own type says a tuple of one
+
+
 @functools.cache
-def _requests() -> Counter:
+def cache_requests() -> Counter:
     """One for all shards of a process: a metric's name can be taken only once."""
-    return Counter("avatar_cache_requests", "Lookups by level and result.", tag_keys=("level", "result"))
+    return Counter("avatar_cache_requests", "Lookups by level and result.", tag_keys=_TAGS)  # type: ignore[arg-type]
 
 
 class CacheShard(Shelf):
@@ -84,8 +87,9 @@ def shard_configs(options: CacheOptions, url: str) -> list[DeploymentActorConfig
             name=_name(index),
             actor_class=ray.remote(CacheShard),
             init_kwargs={"options": options, "url": url},
-            # On different nodes where there are several; no CPU of its own: it copies a few megabytes a second.
-            actor_options={"num_cpus": 0, "scheduling_strategy": "SPREAD"},
+            # On different nodes where there are several. It copies a few megabytes a second: the little CPU that it
+            # asks for keeps it off the head of a cluster, which offers none.
+            actor_options={"num_cpus": 0.01, "scheduling_strategy": "SPREAD"},
         )
         for index in range(options.shards if options.enabled else 0)
     ]
@@ -115,7 +119,7 @@ class RemoteShard:
         answers = await self._ask(nothing, _ASK_S, "begin", list(keys), token, list(peek))
         for outcome in answers.values():
             for level, result in _RESULTS.get((type(outcome), getattr(outcome, "level", None)), ()):
-                _requests().inc(tags={"level": level, "result": result})
+                cache_requests().inc(tags={"level": level, "result": result})
         return answers
 
     async def follow(self, key: str, token: str) -> Found | Lead | Refused:
@@ -189,6 +193,6 @@ class RemoteShard:
         return self._miss(reason, otherwise)
 
     def _miss(self, reason: str, otherwise: AnswerT) -> AnswerT:
-        _requests().inc(tags={"level": "1", "result": reason})
+        cache_requests().inc(tags={"level": "1", "result": reason})
         self.faults[reason] = self.faults.get(reason, 0) + 1
         return otherwise
