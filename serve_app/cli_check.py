@@ -12,13 +12,14 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from deployments.core import engines
+from deployments.core import engines, keys
 from deployments.core.errors import AvatarError
 from deployments.core.types import AudioClip, Speech
 from deployments.media.encoding import OpusFile
 from deployments.tts.contract import Sentence
 
 from . import config_file
+from .inprocess import file_store
 from .settings import Settings
 
 
@@ -32,6 +33,7 @@ def run(parsed: argparse.Namespace) -> int:
         _try(f"tts      {settings.voice.tts.engine}", lambda: _speak(settings)),
         _try(f"lipsync  {settings.voice.lipsync.engine}", lambda: _follow(settings)),
         _try("audio    Opus", _encode),
+        *([_try("cache    level 2", lambda: _remember(settings))] if settings.cache.enabled else []),
     ]
     return 0 if all(results) else 1
 
@@ -67,6 +69,16 @@ def _speak(settings: Settings) -> str:
 def _follow(settings: Settings) -> str:
     engine = engines.load("lipsync", settings.voice.lipsync.engine, settings.voice.lipsync.options)
     return f"made {len(engine.track(engine.example).starts_s)} mouth shapes"
+
+
+def _remember(settings: Settings) -> str:
+    store = file_store(settings)
+    key = keys.key(keys.Node("check", "", "", ""), ())
+    store.put(key, "a value", keys.digest("a value"))
+    stored, stats = store.get(key), store.stats()
+    if stored is None:
+        raise OSError(f"{settings.cache_url}: a value could not be written and read again: {', '.join(stats.faults)}")
+    return f"{settings.cache_url} keeps values; {stats.entries} there, {stats.size_bytes / 1e6:.1f} MB"
 
 
 def _encode() -> str:

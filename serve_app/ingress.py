@@ -62,9 +62,11 @@ class Ingress:
         """Numbers of this replica's finished answers."""
         return self._answers.stats() if self._answers else LevelStats(limit_bytes=0)
 
-    async def forget_answers(self) -> None:
-        """Empties this replica's finished answers."""
-        if self._answers:
+    async def forget_answers(self, key: str | None = None) -> None:
+        """Drops one of this replica's finished answers, or all of them."""
+        if self._answers and key:
+            self._answers.drop(key)
+        elif self._answers:
             self._answers.clear()
 
     def _note(self, hit: bool) -> None:
@@ -113,14 +115,18 @@ class ServerCache:
         await self._ask_ingresses("forget_answers")
         return removed
 
+    async def forget(self, key: str) -> None:
+        """See CacheControl."""
+        await self._ask_ingresses("forget_answers", key)
+
     async def cleanup(self) -> Removed:
         """See CacheControl."""
         removed: Removed = await asyncio.wait_for(self._renderer.clean_cache.remote(), _CONTROL_S)
         return removed
 
-    async def _ask_ingresses(self, method: str) -> list[Any]:
+    async def _ask_ingresses(self, method: str, *arguments: str) -> list[Any]:
         own = serve.get_replica_context()
         handle: Any = serve.get_deployment_handle(own.deployment, own.app_name)
-        response = await asyncio.to_thread(handle.broadcast, method)
+        response = await asyncio.to_thread(handle.broadcast, method, *arguments)
         replies: list[Any] = await asyncio.to_thread(response.results, timeout_s=_CONTROL_S)
         return replies

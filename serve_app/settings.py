@@ -9,11 +9,12 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from deployments.cache.contract import CacheOptions
+from deployments.cache.stores.filesystem import open_filesystem
 from deployments.media.recording import MediaOptions
 from deployments.tts.voices import VoiceLibrary
 
@@ -165,6 +166,12 @@ class Settings(BaseSettings):
     storage: Storage = Storage()
     limits: Limits = Limits()
     monitoring: Monitoring = Monitoring()
+
+    @model_validator(mode="after")
+    def _places_can_be_named(self) -> Settings:
+        for url in (self.cache_url, self.results_url):
+            open_filesystem(url)  # says what is wrong with it; connects to nothing
+        return self
 
     @classmethod
     def settings_customise_sources(

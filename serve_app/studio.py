@@ -39,6 +39,9 @@ class CacheControl(Protocol):
     async def stats(self) -> CacheStats:
         """Its numbers."""
 
+    async def forget(self, key: str) -> None:
+        """Drops a finished answer, wherever it was given."""
+
     async def clear(self) -> Removed:
         """Empties every level."""
 
@@ -104,6 +107,8 @@ class Studio:
         answer, is_ours = await self._within_time(shared)
         if not is_ours:
             return await self._again(answer) or answer
+        if request.cache == "refresh":
+            await self.cache.forget(key)
         self._answers.keep(key, answer)
         return answer
 

@@ -15,7 +15,7 @@ from deployments.core.keys import Kind
 class LifeTimes(BaseModel):
     """How long values are kept, in hours."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     speech: float = Field(default=168, gt=0)
     """Everything that has no pictures in it."""
@@ -30,7 +30,7 @@ class LifeTimes(BaseModel):
 class CacheOptions(BaseModel):
     """Settings of the room."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     enabled: bool = True
     """false: everything is computed, each time."""

@@ -58,6 +58,13 @@ def test_check_tries_every_engine(tmp_path: Path) -> None:
     done = run("check", folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "piper" in done.stdout and "phonemes" in done.stdout and "sound" in done.stdout
+    assert "keeps values; 1 there" in done.stdout
+
+
+def test_check_finds_a_cache_that_cannot_keep_anything(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = run("check", folder=tmp_path, CACHE_DIR=str(tmp_path / "file"))
+    assert done.returncode == 1 and "could not be written and read again: write_failed" in done.stdout
 
 
 def test_check_refuses_a_misspelt_key(tmp_path: Path) -> None:

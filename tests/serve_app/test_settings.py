@@ -83,3 +83,11 @@ def test_level_2_lies_in_the_data_folder_unless_told_otherwise(tmp_path: Path) -
     assert Settings.model_validate({"storage": storage}).cache_url == str(tmp_path / "cache")
     for chosen, url in [("s3://bucket/x", "s3://bucket/x"), (str(tmp_path / "y"), str(tmp_path / "y"))]:
         assert Settings.model_validate({"storage": storage, "cache": {"cache_dir": chosen}}).cache_url == url
+
+
+@pytest.mark.parametrize("section", [{"cache": {"cache_dir": "PLACE"}}, {"storage": {"results_url": "PLACE"}}])
+@pytest.mark.parametrize("place", ["ftp://host/x", "s3://", "s3://bucket/x?colour=red", "file://x"])
+def test_a_place_that_cannot_be_is_refused_at_once(section: dict[str, dict[str, str]], place: str) -> None:
+    named = {name: dict.fromkeys(fields, place) for name, fields in section.items()}
+    with pytest.raises(ValidationError, match=place.split(":")[0]):
+        Settings.model_validate(named)
