@@ -12,6 +12,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
+from deployments.cache.stores.files import FileStore
 from deployments.core import engines, keys
 from deployments.core.errors import AvatarError
 from deployments.core.types import AudioClip, Speech
@@ -19,7 +20,6 @@ from deployments.media.encoding import OpusFile
 from deployments.tts.contract import Sentence
 
 from . import config_file
-from .inprocess import file_store
 from .settings import Settings
 
 
@@ -72,7 +72,7 @@ def _follow(settings: Settings) -> str:
 
 
 def _remember(settings: Settings) -> str:
-    store = file_store(settings)
+    store = FileStore.of(settings.cache, settings.cache_url)
     key = keys.key(keys.Node("check", "", "", ""), ())
     store.put(key, "a value", keys.digest("a value"))
     stored, stats = store.get(key), store.stats()

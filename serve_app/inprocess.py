@@ -50,14 +50,7 @@ def in_process(settings: Settings, voice_id: str) -> Stages:
 
 def shelf(settings: Settings) -> Shelf:
     """Level 2 of the server with the same settings, and a level 1 in this process."""
-    return Shelf(_LEVEL_1_BYTES, settings.cache.cache_ttl_hours, file_store(settings))
-
-
-def file_store(settings: Settings) -> FileStore:
-    """Level 2 of the cache."""
-    options = settings.cache
-    limit_bytes = round(options.max_cache_size_mb * 1e6)
-    return FileStore(settings.cache_url, limit_bytes, options.cache_ttl_hours, options.compress)
+    return Shelf(_LEVEL_1_BYTES, settings.cache.cache_ttl_hours, FileStore.of(settings.cache, settings.cache_url))
 
 
 def _pending(work: Callable[..., Any]) -> Callable[..., asyncio.Future[Any]]:

@@ -71,9 +71,9 @@ class CacheShard(Shelf):
             options: of the whole cache.
             url: of level 2.
         """
-        lifetimes = options.cache_ttl_hours
-        store = FileStore(url, round(options.max_cache_size_mb * 1e6), lifetimes, options.compress)
-        super().__init__(round(options.memory_mb * 1e6 / options.shards), lifetimes, store, _hold)
+        super().__init__(
+            round(options.memory_mb * 1e6 / options.shards), options.cache_ttl_hours, FileStore.of(options, url), _hold
+        )
 
 
 def _hold(value: Any, size_bytes: int) -> Any:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pyarrow.fs as fs
 
-from deployments.cache.contract import LevelStats, LifeTimes, Removed, Stored
+from deployments.cache.contract import CacheOptions, LevelStats, LifeTimes, Removed, Stored
 from deployments.core.keys import Kind
 
 from .bucket import Bucket
@@ -60,6 +60,19 @@ class FileStore:
         self._faults: Counter[str] = Counter()
         self._listed_until = -float("inf")
         self._listed = Removed()
+
+    @classmethod
+    def of(cls, options: CacheOptions, url: str) -> FileStore:
+        """Level 2 as the settings say.
+
+        Args:
+            options: of the whole cache.
+            url: where it lies.
+
+        Raises:
+            ValueError: of the URL.
+        """
+        return cls(url, round(options.max_cache_size_mb * 1e6), options.cache_ttl_hours, options.compress)
 
     def get(self, key: str) -> Stored | None:
         """See Store.
