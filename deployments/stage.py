@@ -31,13 +31,15 @@ class Stage:
     and the next call waits for it.
     """
 
-    def __init__(self, node: Node, timeout_s: float) -> None:
+    def __init__(self, node: Node, release: str, timeout_s: float) -> None:
         """
         Args:
             node: what it runs; the stage's name is that in logs and metrics.
+            release: what it was built with.
             timeout_s: limit of one call in seconds.
         """
         self._node = node
+        self._release = release
         self._name = name = node.stage
         self._timeout_s = timeout_s
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
@@ -46,9 +48,9 @@ class Stage:
             "avatar_stage_seconds", "Time of one stage call.", boundaries=_BUCKETS_S, tag_keys=("stage",)
         )
 
-    async def node(self) -> Node:
-        """What it runs, for the keys of its results."""
-        return self._node
+    async def node(self) -> tuple[Node, str]:
+        """What it runs, for the keys of its results, and its release."""
+        return self._node, self._release
 
     def check_node(self, node: Node) -> None:
         """A result must not be kept under the key of another engine.

@@ -14,6 +14,9 @@ from deployments.core.errors import BadInput
 
 from .results import RenderResult
 
+_FAILURES = 3
+"""A replica may be lost, and lost again while it is replaced; no more than that is bad luck."""
+
 Render = Callable[[], Coroutine[Any, Any, RenderResult]]
 """Called in the context of the request; what it returns runs outside of it."""
 
@@ -55,13 +58,10 @@ class Answers:
         """For the next who asks the same."""
         self._kept.put(key, answer, answer.size_bytes, self._ttl_s)
 
-    def drop(self, key: str) -> None:
-        """Its media are gone."""
-        self._kept.pop(key)
-
-    def clear(self) -> None:
-        """Forgets all answers; those on their way are kept."""
-        self._kept.clear()
+    def drop(self, prefix: str) -> None:
+        """Forgets the answers whose keys begin so."""
+        for key in [key for key in self._kept if key.startswith(prefix)]:
+            self._kept.pop(key)
 
     def stats(self) -> LevelStats:
         """Numbers of this process."""
@@ -71,8 +71,10 @@ class Answers:
         """Renders, unless an equal request does so already: then waits for that. Also says who rendered: True, we did.
 
         It goes on as long as anybody waits for it. Who waited for somebody else's that failed renders anew, unless the
-        input is bad: a lost replica or a time-out of another request is not an answer to this one.
+        input is bad: a lost replica or a time-out of another request is not an answer to this one. What fails several
+        times over is: or hundreds who wait would make the server fail at the same text one after the other.
         """
+        failures = 0
         while True:
             flight = self._flights.get(key)
             leads = flight is None
@@ -83,7 +85,8 @@ class Answers:
             except BadInput:
                 raise
             except Exception:
-                if leads:
+                failures += 1
+                if leads or failures == _FAILURES:
                     raise
 
     async def _wait(self, key: str, flight: _Flight) -> RenderResult:

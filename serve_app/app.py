@@ -19,6 +19,7 @@ from deployments.lipsync.deployment import LipSync
 from deployments.tts.deployment import TTS
 
 from .ingress import Ingress
+from .release import release
 from .renderer import Renderer
 from .settings import Settings
 
@@ -26,6 +27,8 @@ DEPLOYMENTS = (TTS, LipSync, Renderer, Ingress)
 """All there are; a config file may set options for these."""
 INGRESS_MAX_ONGOING = 1000
 """Waiting renders, downloads and sockets each hold one; the default of 5 would starve the server."""
+RENDERER_MAX_ONGOING = 1000
+"""It counts what it computes itself (limits.max_concurrent_requests): what is cached must not wait behind that."""
 
 
 def build(settings: Settings) -> Application:
@@ -46,18 +49,17 @@ def compose(settings: Settings, overrides: Mapping[str, Mapping[str, Any]]) -> A
         chosen = {"logging_config": logs, **options, **overrides.get(stage.__name__, {})}
         return serve.deployment(**chosen)(stage)
 
-    timeouts, voice = settings.timeouts, settings.voice
+    timeouts, voice, built = settings.timeouts, settings.voice, release(settings)
     tts = configured(TTS, max_ongoing_requests=2, autoscaling_config=_tts_autoscaling(settings)).bind(
-        voice.tts.engine, settings.tts_options, timeouts.tts_generation
+        voice.tts.engine, settings.tts_options, built, timeouts.tts_generation
     )
-    lipsync = configured(LipSync).bind(voice.lipsync.engine, voice.lipsync.options, timeouts.lipsync_generation)
+    lipsync = configured(LipSync).bind(voice.lipsync.engine, voice.lipsync.options, built, timeouts.lipsync_generation)
     renderer = configured(
         Renderer,
-        max_ongoing_requests=settings.limits.max_concurrent_requests,
-        max_queued_requests=settings.limits.max_queued_requests,
+        max_ongoing_requests=RENDERER_MAX_ONGOING,
         deployment_actors=shard_configs(settings.cache, settings.cache_url),
-    ).bind(tts, lipsync, settings)
-    return configured(Ingress, max_ongoing_requests=INGRESS_MAX_ONGOING).bind(renderer, settings)
+    ).bind(tts, lipsync, settings, built)
+    return configured(Ingress, max_ongoing_requests=INGRESS_MAX_ONGOING).bind(renderer, settings, built)
 
 
 def _tts_autoscaling(settings: Settings) -> AutoscalingConfig:

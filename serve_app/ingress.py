@@ -8,11 +8,11 @@ from functools import reduce
 from operator import add
 from typing import Any
 
-import ray.exceptions
 from fastapi import FastAPI
 from ray import serve
+from ray.exceptions import RayActorError
 from ray.serve.context import _get_serve_request_context, _set_request_context
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from deployments.cache.contract import LevelStats, Removed
@@ -22,7 +22,8 @@ from deployments.core.types import RenderRequest
 
 from .answers import Answers
 from .api.app import create_app
-from .results import RenderResult, ResultStore
+from .result_store import ResultStore
+from .results import RenderResult
 from .settings import Settings
 from .studio import CacheStats, Studio
 
@@ -34,9 +35,10 @@ _CONTROL_S = 60
 class Ingress:
     """No model code, no heavy values."""
 
-    def __init__(self, renderer: DeploymentHandle[Any], settings: Settings) -> None:
+    def __init__(self, renderer: DeploymentHandle[Any], settings: Settings, release: str) -> None:
         self._renderer = renderer
         self._settings = settings
+        self._release = release
         cache = settings.cache
         self._answers = (
             Answers(round(cache.answers_mb * 1e6), cache.cache_ttl_hours.seconds("speech"), self._note)
@@ -55,19 +57,18 @@ class Ingress:
         settings = self._settings
         results = ResultStore(settings.results_url, settings.storage.results_ttl_hours)
         timeout_s = settings.timeouts.sync_render
-        studio = Studio(self._render, results, settings.voices, timeout_s, self._answers, ServerCache(self._renderer))
+        cache = ServerCache(self._renderer)
+        studio = Studio(self._render, results, settings.voices, timeout_s, self._answers, cache, self._release)
         return create_app(studio, settings.storage.audio_base_url)
 
     async def answer_stats(self) -> LevelStats:
         """Numbers of this replica's finished answers."""
         return self._answers.stats() if self._answers else LevelStats(limit_bytes=0)
 
-    async def forget_answers(self, key: str | None = None) -> None:
-        """Drops one of this replica's finished answers, or all of them."""
-        if self._answers and key:
-            self._answers.drop(key)
-        elif self._answers:
-            self._answers.clear()
+    async def forget_answers(self, prefix: str = "") -> None:
+        """Drops those of this replica's finished answers whose keys begin so."""
+        if self._answers:
+            self._answers.drop(prefix)
 
     def _note(self, hit: bool) -> None:
         self._requests.inc(tags={"level": "answers", "result": "hit" if hit else "miss"})
@@ -92,7 +93,7 @@ class Ingress:
                 "The server is at its limit and its queue is full.",
                 hint="Try again after the time in Retry-After.",
             ) from error
-        except (ray.exceptions.RayActorError, DeploymentUnavailableError) as error:
+        except (RayActorError, DeploymentUnavailableError) as error:
             raise Unavailable(str(error), hint="Try again in a few seconds.") from error
 
 
@@ -105,28 +106,38 @@ class ServerCache:
     async def stats(self) -> CacheStats:
         """See CacheControl."""
         answers = reduce(add, await self._ask_ingresses("answer_stats"), LevelStats(limit_bytes=0))
-        level_1, level_2 = await asyncio.wait_for(self._renderer.cache_stats.remote(), _CONTROL_S)
+        level_1, level_2 = await self._ask_renderer("cache_stats")
         return CacheStats(answers, level_1, level_2)
 
     async def clear(self) -> Removed:
         """See CacheControl."""
-        removed: Removed = await asyncio.wait_for(self._renderer.clear_cache.remote(), _CONTROL_S)
+        removed: Removed = await self._ask_renderer("clear_cache")
         # Last: what was answered from below in the meantime goes too.
-        await self._ask_ingresses("forget_answers")
+        await self.forget("")
         return removed
-
-    async def forget(self, key: str) -> None:
-        """See CacheControl."""
-        await self._ask_ingresses("forget_answers", key)
 
     async def cleanup(self) -> Removed:
         """See CacheControl."""
-        removed: Removed = await asyncio.wait_for(self._renderer.clean_cache.remote(), _CONTROL_S)
+        removed: Removed = await self._ask_renderer("clean_cache")
         return removed
+
+    async def forget(self, prefix: str) -> None:
+        """See CacheControl."""
+        await self._ask_ingresses("forget_answers", prefix)
+
+    async def _ask_renderer(self, method: str) -> Any:
+        try:
+            return await asyncio.wait_for(getattr(self._renderer, method).remote(), _CONTROL_S)
+        except (TimeoutError, RayActorError, RayServeException) as error:
+            raise Unavailable(f"{method}: {error}", hint="Try again in a few seconds.") from error
 
     async def _ask_ingresses(self, method: str, *arguments: str) -> list[Any]:
         own = serve.get_replica_context()
         handle: Any = serve.get_deployment_handle(own.deployment, own.app_name)
-        response = await asyncio.to_thread(handle.broadcast, method, *arguments)
-        replies: list[Any] = await asyncio.to_thread(response.results, timeout_s=_CONTROL_S)
-        return replies
+        try:
+            response = await asyncio.to_thread(handle.broadcast, method, *arguments)
+            replies = await asyncio.wait_for(response.results_async(return_exceptions=True), _CONTROL_S)
+        except (TimeoutError, RayServeException) as error:
+            raise Unavailable(f"{method}: {error}", hint="Try again in a few seconds.") from error
+        # A replica that died has no answers any more.
+        return [reply for reply in replies if not isinstance(reply, Exception)]

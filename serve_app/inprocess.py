@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 from collections.abc import Callable
@@ -44,6 +45,7 @@ def in_process(settings: Settings, voice_id: str) -> Stages:
         tts=Step(replace(tts, weights=settings.voices.weights(voice_id)), _pending(speak)),
         lipsync=Step(lipsync, _pending(lambda speech: load_lipsync().track(speech))),
         join=recording.node(choice.media),
+        admission=contextlib.nullcontext,
         in_flight=2,  # one is synthesised while the one before is joined and encoded
     )
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, get_args
 
-from deployments.cache.memo import Made, Memo
+from deployments.cache.made import Made
+from deployments.cache.memo import Memo
 from deployments.core.errors import NothingToSpeak
 from deployments.core.keys import Node
-from deployments.core.types import RenderRequest, Speech, Take, VisemeTrack
+from deployments.core.types import RenderRequest, Speech, Take, Timing, VisemeTrack
 from deployments.media.recording import Recording
 from deployments.tts import sentences as splitter
 from deployments.tts.contract import Sentence
@@ -46,6 +48,8 @@ class Stages:
     """Speech -> VisemeTrack."""
     join: Node
     """What makes a Take of them: a Recording."""
+    admission: Callable[[], AbstractAsyncContextManager[object]]
+    """Entered before anything is computed: bounds how many renders are. What is cached, or made for another, is not."""
     in_flight: int
     """Sentences at work at a time, at least 2: replicas + 1 keeps all of them busy and the first sentence soon."""
 
@@ -65,20 +69,26 @@ async def render(stages: Stages, request: RenderRequest, language: str, recordin
         NothingToSpeak: nothing in the text can be spoken.
         AvatarError: that of the first sentence that failed; the others are given up.
     """
+
+    async def compute() -> Take:
+        async with stages.admission():
+            return await _speak(stages, request, language, recording, memo)
+
     spoken = (request.text, request.voice_id, request.speed, request.speaker, language)
-    made_by = (splitter.VERSION, stages.tts.node, stages.lipsync.node, request.timing)
+    made_by = (splitter.VERSION, stages.tts.node, stages.lipsync.node)
     take: Made[Take] = await memo.run(
-        stages.join,
-        lambda *_: asyncio.ensure_future(_speak(stages, request, language, recording, memo)),
-        spoken,
-        made_by,
+        stages.join, lambda *_: asyncio.ensure_future(compute()), spoken, made_by, request.timing
     )
     try:
-        return await take
+        done = await take
     except BaseException:
         take.cancel()
         await asyncio.wait([take.future])  # for the sentences to be given up
         raise
+    if request.cache == "refresh":  # what was joined of the speech that is replaced now must not be found any more
+        for timing in set(get_args(Timing)) - {request.timing}:
+            await memo.drop(stages.join, spoken, made_by, timing)
+    return done
 
 
 async def _speak(stages: Stages, request: RenderRequest, language: str, recording: Recording, memo: Memo) -> Take:

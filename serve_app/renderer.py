@@ -22,13 +22,15 @@ from deployments.cache.memo import Memo
 from deployments.core import keys
 from deployments.core.errors import StageChanged, Unavailable
 from deployments.core.keys import Node
-from deployments.core.types import RenderRequest, Take
+from deployments.core.types import CacheUse, RenderRequest, Take
 from deployments.media import recording
 from deployments.media.recording import Recording
 from deployments.tts.contract import model_id
 
+from .admission import Admission
 from .pipeline import Stages, Step, render
-from .results import RenderResult, ResultStore, describe
+from .result_store import ResultStore
+from .results import RenderResult, describe
 from .settings import Settings
 
 logger = logging.getLogger("ray.serve")
@@ -37,15 +39,19 @@ _COUNT_EVERY_S = 5
 """The autoscaler decides every few seconds. Only while renders come: asking takes 60 ms of CPU time."""
 _SWEEP_EVERY_S = 3600
 """Expired results are looked for this often."""
-_ATTEMPTS = 3
-"""Of a render whose stages are being replaced by those of another release, or that lost an object of the cache."""
-_ATTEMPT_AFTER_S = 0.5
+_ROLLOUT_S = 30
+"""A render whose stages are being replaced by those of another release is tried again for this long."""
+_AGAIN_AFTER_S = 0.5
 
 
 class Renderer:
     """Runs renders; keeps nothing between them."""
 
-    def __init__(self, tts: DeploymentHandle[Any], lipsync: DeploymentHandle[Any], settings: Settings) -> None:
+    def __init__(
+        self, tts: DeploymentHandle[Any], lipsync: DeploymentHandle[Any], settings: Settings, release: str
+    ) -> None:
+        self._release = release
+        self._admission = Admission(settings.limits.max_concurrent_requests, settings.limits.max_queued_requests)
         self._tts = tts
         self._lipsync = lipsync
         self._settings = settings
@@ -65,10 +71,11 @@ class Renderer:
         """
         started = time.monotonic()
         language = (await asyncio.to_thread(self._library.find, request.voice_id)).language
-        take, memo = await self._take(request, language)
+        take, memo, is_ours = await self._take(request, language)
         result = await asyncio.to_thread(
             describe, render_id, request, take, language, self._settings.engines, memo.tallies
         )
+        result = replace(result, release=self._release if is_ours else "")
         await asyncio.to_thread(self._results.save, result, take)
         logger.info(
             "render %s: %d characters, %.2f s of audio in %.0f ms%s",
@@ -80,48 +87,63 @@ class Renderer:
         )
         return result
 
-    async def _take(self, request: RenderRequest, language: str) -> tuple[Take, Memo]:
-        """The DAG; Ray's own errors in the words of the tree."""
-        for attempt in range(1, _ATTEMPTS + 1):
-            # A lost object of the cache is a miss, noticed late: this time nothing is taken from there.
-            memo = Memo(self._shards, request.cache if attempt == 1 or request.cache == "bypass" else "refresh")
+    async def _take(self, request: RenderRequest, language: str) -> tuple[Take, Memo, bool]:
+        """The DAG, tried again where a release or an object is lost on the way. True: by stages of our release."""
+        use, give_up_at = request.cache, time.monotonic() + _ROLLOUT_S
+        while True:
             try:
-                stages = await self._stages(request.voice_id)
-                take = Recording(self._settings.voice.media, request.timing)
-                return await render(stages, request, language.split("_")[0], take, memo), memo
-            except RequestCancelledError:
-                raise
-            except (StageChanged, ObjectLostError) as error:
+                return await self._try(request, language, use)
+            except StageChanged as error:
                 self._nodes.clear()
-                logger.warning("attempt %d: %s", attempt, error)
-                if attempt == _ATTEMPTS:
-                    raise Unavailable(str(error), hint="Try again in a few seconds.") from error
-                await asyncio.sleep(_ATTEMPT_AFTER_S * (attempt - 1))
-            except (RayActorError, RayServeException) as error:
-                raise Unavailable(f"a stage was lost: {error}", hint="Try again in a few seconds.") from error
-        raise AssertionError("unreachable")
+                lost: Exception = error
+            except ObjectLostError as error:
+                # A lost object of the cache is a miss, noticed late: this time nothing is taken from there.
+                use = "bypass" if use == "bypass" else "refresh"
+                lost = error
+            logger.warning("render again: %s", lost)
+            if time.monotonic() > give_up_at:
+                raise Unavailable(str(lost), hint="Try again in a few seconds.") from lost
+            await asyncio.sleep(_AGAIN_AFTER_S)
 
-    async def _stages(self, voice_id: str) -> Stages:
-        if time.monotonic() - self._counted_at >= _COUNT_EVERY_S:
-            self._counted_at = time.monotonic()
-            # Beside the render, which takes the last count.
-            self._background[2:] = [self._start(self._count_tts())]
+    async def _try(self, request: RenderRequest, language: str, use: CacheUse) -> tuple[Take, Memo, bool]:
+        """Once; Ray's own errors in the words of the tree."""
+        try:
+            stages, is_ours = await self._stages(request.voice_id)
+            # What another release makes is given to the user, but not kept.
+            memo = Memo(self._shards, use if is_ours else "bypass")
+            recorder = Recording(self._settings.voice.media, request.timing)
+            return await render(stages, request, language.split("_")[0], recorder, memo), memo, is_ours
+        except RequestCancelledError:
+            raise
+        except (RayActorError, RayServeException) as error:
+            raise Unavailable(f"a stage was lost: {error}", hint="Try again in a few seconds.") from error
+
+    async def _stages(self, voice_id: str) -> tuple[Stages, bool]:
+        """What runs the DAG now, and whether all of it is of our release."""
+        self._follow_autoscaler()
         weights = await asyncio.to_thread(self._library.weights, voice_id)
-        tts = replace(await self._node("tts", self._tts), weights=weights)
-        lipsync = await self._node("lipsync", self._lipsync)
+        (speaker, first), (lipsync, second) = [
+            await self._node(stage, handle) for stage, handle in (("tts", self._tts), ("lipsync", self._lipsync))
+        ]
+        tts = replace(speaker, weights=weights)
         speak = self._tts.options(method_name="speak", multiplexed_model_id=model_id(voice_id, weights))
-        return Stages(
+        stages = Stages(
             tts=Step(tts, functools.partial(_call, speak.remote, tts)),
             lipsync=Step(lipsync, functools.partial(_call, self._lipsync.track.remote, lipsync)),
             join=recording.node(self._settings.voice.media),
+            admission=self._admission.turn,
             in_flight=self._tts_replicas + 1,
         )
+        return stages, first and second
 
-    async def _node(self, stage: str, handle: DeploymentHandle[Any]) -> Node:
-        """What a stage runs: it says so itself, once."""
-        if stage not in self._nodes:
-            self._nodes[stage] = await handle.node.remote()
-        return self._nodes[stage]
+    async def _node(self, stage: str, handle: DeploymentHandle[Any]) -> tuple[Node, bool]:
+        """What a stage runs: it says so itself, once. True: it is of our release, as all of its kind will soon be."""
+        if stage in self._nodes:
+            return self._nodes[stage], True
+        node, release = await handle.node.remote()
+        if release == self._release:
+            self._nodes[stage] = node
+        return node, release == self._release
 
     async def _warm_up(self) -> None:
         """What the first render would wait for: the digests of the voices, and the stages' own words."""
@@ -150,6 +172,12 @@ class Renderer:
     async def clean_cache(self) -> Removed:
         """Removes what has expired or is beyond the size limit."""
         return sum(await asyncio.gather(*(shard.cleanup() for shard in self._shards)), Removed())
+
+    def _follow_autoscaler(self) -> None:
+        if time.monotonic() - self._counted_at >= _COUNT_EVERY_S:
+            self._counted_at = time.monotonic()
+            # Beside the render, which takes the last count.
+            self._background[2:] = [self._start(self._count_tts())]
 
     async def _count_tts(self) -> None:
         """Follows the autoscaler: more sentences at work than replicas + 1 would only push other renders back."""

@@ -107,9 +107,9 @@ class Limits(Section):
     """What the server takes on."""
 
     max_concurrent_requests: int = Field(default=10, ge=1)
-    """Renders at work."""
+    """Renders that one Renderer replica computes at a time."""
     max_queued_requests: int = Field(default=50, ge=0)
-    """Renders waiting for their turn, per ingress replica; more are answered with 429."""
+    """Renders waiting for their turn; more are answered with 429. What is cached needs no turn."""
 
 
 class Monitoring(Section):
@@ -210,7 +210,7 @@ class Settings(BaseSettings):
     def cache_url(self) -> str:
         """Where level 2 of the cache lies: a folder or an URL."""
         chosen = self.cache.cache_dir
-        if chosen and "://" in chosen:
+        if chosen and ":/" in chosen:  # an URL, or what was meant for one: it is checked as such
             return chosen
         # Replicas do not run in the folder that the server was started in.
         return str(Path(chosen).expanduser().resolve() if chosen else self.storage.data_dir / "cache")

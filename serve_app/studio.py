@@ -14,7 +14,8 @@ from deployments.core.types import RenderRequest
 from deployments.tts.voices import VoiceInfo, VoiceLibrary, catalogue
 
 from .answers import Answers
-from .results import RenderResult, ResultStore, new_render_id
+from .result_store import ResultStore
+from .results import RenderResult, new_render_id
 
 ResultT = TypeVar("ResultT")
 Render = Callable[[RenderRequest, str], Coroutine[Any, Any, RenderResult]]
@@ -39,8 +40,8 @@ class CacheControl(Protocol):
     async def stats(self) -> CacheStats:
         """Its numbers."""
 
-    async def forget(self, key: str) -> None:
-        """Drops a finished answer, wherever it was given."""
+    async def forget(self, prefix: str) -> None:
+        """Drops the finished answers whose keys begin so, wherever they were given."""
 
     async def clear(self) -> Removed:
         """Empties every level."""
@@ -60,6 +61,7 @@ class Studio:
         timeout_s: float,
         answers: Answers | None,
         cache: CacheControl,
+        release: str = "",
     ) -> None:
         """
         Args:
@@ -69,10 +71,12 @@ class Studio:
             timeout_s: limit of one render in seconds, its time in the queue included.
             answers: those given before; None when the cache is off.
             cache: the levels behind.
+            release: that of this process; an answer of another is not given again.
         """
         self._render = render
         self._timeout_s = timeout_s
         self._answers = answers
+        self._release = release
         self.results = results
         self.library = library
         self.cache = cache
@@ -92,32 +96,36 @@ class Studio:
             TimedOut: the render is given up.
             AvatarError: as the stages raise it.
         """
-        voice_id = request.voice_id or self.library.default
-        stamp = await asyncio.to_thread(self.library.stamp, voice_id)
-        request = replace(request, voice_id=voice_id)
+        request, spoken = await asyncio.to_thread(self._identify, request)
         if self._answers is None or request.cache == "bypass":
             return await self._within_time(self._render(request, new_render_id()))
-        # Another voice under the same name has another stamp.
-        key = keys.digest((replace(request, cache="use"), stamp))
-        if request.cache == "use":
-            if (known := self._answers.recall(key)) and (again := await self._again(known)):
-                return again
-            self._answers.drop(key)
+        key = f"{spoken} {request.timing} {request.viseme_set}"
+        known = self._answers.recall(key) if request.cache == "use" else None
+        if known and (again := await self._again(known)):
+            return again
         shared = self._answers.share(f"{request.cache} {key}", lambda: self._render(request, new_render_id()))
         answer, is_ours = await self._within_time(shared)
         if not is_ours:
             return await self._again(answer) or answer
         if request.cache == "refresh":
-            await self.cache.forget(key)
-        self._answers.keep(key, answer)
+            await self.cache.forget(spoken)  # whatever the form in which it was asked for
+        if answer.release == self._release:
+            self._answers.keep(key, answer)
         return answer
+
+    def _identify(self, request: RenderRequest) -> tuple[RenderRequest, str]:
+        """The request with its voice named, and a digest of what is spoken how. Blocking."""
+        voice_id = request.voice_id or self.library.default
+        # Another voice under the same name has another stamp.
+        spoken = (request.text, voice_id, self.library.stamp(voice_id), request.speed, request.speaker)
+        return replace(request, voice_id=voice_id), keys.digest(spoken)
 
     async def _again(self, known: RenderResult) -> RenderResult | None:
         """A given answer under a render ID of its own; None when its media are gone."""
         render_id = new_render_id()
         try:
             await asyncio.to_thread(self.results.link, render_id, known.render_id)
-        except NotFound:
+        except NotFound:  # it will be replaced by the answer to come
             return None
         return replace(known, render_id=render_id, cached=True, stages={})
 

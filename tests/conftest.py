@@ -41,6 +41,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory, voices_dir: Path) -> Sett
         update={
             "storage": local.storage.model_copy(update={"data_dir": data_dir}),
             "voice": local.voice.model_copy(update={"folder": voices_dir}),
+            "cache": local.cache.model_copy(update={"memory_mb": 64}),  # of the smaller object store below
         }
     )
 

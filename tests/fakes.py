@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -37,6 +38,7 @@ class Theatre:
             tts=Step(Node("tts", "theatre", "1", "{}"), lambda sentence: asyncio.ensure_future(self._speak(sentence))),
             lipsync=Step(Node("lipsync", "theatre", "1", "{}"), _track),
             join=recording.node(MediaOptions()),
+            admission=contextlib.nullcontext,
             in_flight=in_flight,
         )
 

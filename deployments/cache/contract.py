@@ -52,7 +52,7 @@ class CacheOptions(BaseModel):
     @classmethod
     def _plain_number(cls, hours: object) -> object:
         # A plain number was the life of a video before speech was cached.
-        return {"video": hours} if isinstance(hours, int | float | str) else hours
+        return {"video": hours} if isinstance(hours, int | float | str) and not isinstance(hours, bool) else hours
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,9 @@ class Store(Protocol):
     def put(self, key: str, value: Any, digest: str) -> None:
         """Keeps a value, replacing what is there; whole or not at all."""
 
+    def delete(self, key: str) -> None:
+        """Removes a value."""
+
     def clear(self) -> Removed:
         """Removes every value."""
 
@@ -186,6 +189,9 @@ class Shard(Protocol):
 
     async def forget(self, key: str, reason: str) -> None:
         """Drops a value of level 1 that could not be read; counted under the reason."""
+
+    async def delete(self, key: str) -> None:
+        """Removes a value from both levels."""
 
     async def stats(self) -> tuple[LevelStats, LevelStats]:
         """Numbers of level 1 and level 2."""

@@ -16,13 +16,13 @@ from typing import Any, TypeVar
 
 import ray
 from ray import serve
-from ray.exceptions import RayError
+from ray.exceptions import RayError, TaskCancelledError
 from ray.serve.config import DeploymentActorConfig
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentResponse
 from ray.serve.metrics import Counter
 
-from deployments.core.errors import AvatarError
+from deployments.core.errors import AvatarError, Unavailable
 
 from .contract import CacheOptions, Follow, Found, Lead, LevelStats, Outcome, Refused, Removed
 from .shelf import Shelf
@@ -34,14 +34,18 @@ logger = logging.getLogger("ray.serve")
 
 _INLINE_BYTES = 64 * 1024
 """Smaller values travel in the answer: cheaper than an object. Ray itself inlines below 100 KB."""
-_ASK_S = 0.5
-"""Limit of a question: takes 2 ms, and up to READ_WAIT_S with a slow level 2. A shard beyond it counts as missing."""
+_ASK_S = 2.0
+"""Limit of a question: takes 2 ms, and up to READ_WAIT_S with a slow level 2. A shard beyond it counts as missing.
+Generous: on a machine that has too much to do already, a miss would make more of it."""
 _KEEP_S = 30.0
 """Limit of everything that no user waits for; finish waits for a copy of up to tens of megabytes."""
 _FOLLOW_S = 10.0
 """After this long a follower asks anew: a shard that hangs is noticed then."""
-_PAUSE_S = 1.0
-"""A missing shard is left alone for this long. Serve needs a few seconds to replace a dead one."""
+_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
+"""A missing shard is left alone for this long, twice as long each time: Serve replaces a dead one within seconds, but
+not one that hangs."""
+_INSIST_S = 10.0
+"""What an operator asks for is asked again for this long."""
 
 
 _RESULTS: dict[tuple[type, int | None], tuple[tuple[str, str], ...]] = {
@@ -110,6 +114,7 @@ class RemoteShard:
         self._index = index
         self._actor: Any = None
         self._missing_until = -float("inf")
+        self._pause_s = _PAUSE_S
         self.faults: dict[str, int] = {}
         """Reason -> times that a question had no answer."""
 
@@ -136,6 +141,8 @@ class RemoteShard:
         """See Shard; a response of a stage goes on by reference."""
         if isinstance(value, DeploymentResponse):
             value = await value._to_object_ref()
+        else:  # tens of megabytes, which a call would copy on the event loop
+            value = await asyncio.to_thread(ray.put, value)
         await self._ask(None, _KEEP_S, "finish", key, token, value, digest)
 
     async def abandon(self, key: str, token: str, error: AvatarError | None = None) -> None:
@@ -150,46 +157,83 @@ class RemoteShard:
         """See Shard."""
         await self._ask(None, _ASK_S, "forget", key, reason)
 
+    async def delete(self, key: str) -> None:
+        """See Shard."""
+        await self._ask(None, _KEEP_S, "delete", key)
+
     async def stats(self) -> tuple[LevelStats, LevelStats]:
-        """See Shard; with the questions that had no answer, as far as this caller asked them."""
-        first, second = await self._ask((LevelStats(), LevelStats()), _KEEP_S, "stats")
+        """See Shard; with the questions that had no answer, as far as this caller asked them.
+
+        Raises:
+            Unavailable: the shard does not answer.
+        """
+        first, second = await self._insist("stats")
         return first + LevelStats(limit_bytes=0, faults=dict(self.faults)), second
 
     async def clear(self) -> Removed:
-        """See Shard."""
-        return await self._ask(Removed(), _KEEP_S, "clear")
+        """See Shard.
+
+        Raises:
+            Unavailable: the shard does not answer.
+        """
+        removed: Removed = await self._insist("clear")
+        return removed
 
     async def cleanup(self) -> Removed:
-        """See Shard."""
-        return await self._ask(Removed(), _KEEP_S, "cleanup")
+        """See Shard.
+
+        Raises:
+            Unavailable: the shard does not answer.
+        """
+        removed: Removed = await self._insist("cleanup")
+        return removed
+
+    async def _insist(self, method: str) -> Any:
+        """For what must not be passed over in silence."""
+        nothing: Any = None
+        give_up_at = time.monotonic() + _INSIST_S
+        while time.monotonic() < give_up_at:
+            self._missing_until = -float("inf")
+            if (answer := await self._ask(nothing, _INSIST_S, method)) is not None:
+                return answer
+            await asyncio.sleep(_PAUSE_S / 2)
+        raise Unavailable(f"cache shard {self._index} does not answer", hint="Try again in a few seconds.")
 
     async def _ask(self, otherwise: AnswerT, limit_s: float, method: str, *arguments: Any) -> AnswerT:
         if time.monotonic() < self._missing_until:
             return self._miss("missing", otherwise)
-        call = None
         try:
-            self._actor = self._actor or await asyncio.to_thread(serve.get_deployment_actor, _name(self._index))
-            call = getattr(self._actor, method).remote(*arguments)
-            answer: AnswerT = await asyncio.wait_for(call, limit_s)
-            return answer
+            answer: AnswerT = await asyncio.wait_for(self._call(method, *arguments), limit_s)
         except TimeoutError:
-            if call is not None:
-                ray.cancel(call)  # of a coroutine: it ends at its next await
             if method == "follow":  # whoever leads takes longer: no fault
                 return otherwise
             logger.warning("cache shard %d: no answer to %s in %g s", self._index, method, limit_s)
             return self._pause("timeout", otherwise)
+        except TaskCancelledError:
+            # Ray cancels the calls of a request with it, and these may be told first. A follower may also have been
+            # sent away, because another part of the same render gave the key up: it asks again.
+            if method == "follow":
+                return otherwise
+            raise asyncio.CancelledError from None
         except (RayError, RayServeException, ValueError) as error:
             self._actor = None
             logger.warning("cache shard %d: %s", self._index, type(error).__name__)
             return self._pause("lost", otherwise)
+        self._pause_s = _PAUSE_S
+        return answer
+
+    async def _call(self, method: str, *arguments: Any) -> Any:
+        self._actor = self._actor or await asyncio.to_thread(serve.get_deployment_actor, _name(self._index))
+        call = getattr(self._actor, method).remote(*arguments)
+        try:
+            return await call
         except asyncio.CancelledError:
-            if call is not None:
-                ray.cancel(call)
+            ray.cancel(call)  # of a coroutine: it ends at its next await
             raise
 
     def _pause(self, reason: str, otherwise: AnswerT) -> AnswerT:
-        self._missing_until = time.monotonic() + _PAUSE_S
+        self._missing_until = time.monotonic() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
         return self._miss(reason, otherwise)
 
     def _miss(self, reason: str, otherwise: AnswerT) -> AnswerT:

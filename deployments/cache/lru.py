@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -36,6 +36,10 @@ class Lru(Generic[ValueT]):
     def __len__(self) -> int:
         """Entries, those included that have expired and were not asked for since."""
         return len(self._entries)
+
+    def __iter__(self) -> Iterator[str]:
+        """The keys, least recently used first."""
+        return iter(self._entries)
 
     @property
     def size_bytes(self) -> int:

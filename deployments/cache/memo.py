@@ -1,16 +1,14 @@
-"""The caller's side: runs a stage of the DAG, unless its value is there already or somebody is making it."""
+"""The cache as one render sees it: runs a stage, unless its value is there already or somebody is making it."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
 
 from deployments.core import keys
 from deployments.core.errors import BadInput
@@ -18,10 +16,10 @@ from deployments.core.keys import Node
 from deployments.core.types import CacheUse
 
 from .contract import LEASE_S, Follow, Found, Lead, Outcome, Refused, Shard
+from .made import Made, Tally, done, start
 
 logger = logging.getLogger("ray.serve")
 
-ValueT_co = TypeVar("ValueT_co", covariant=True)
 ResultT = TypeVar("ResultT")
 
 _RENEW_S = LEASE_S / 5
@@ -30,71 +28,6 @@ _OPEN_S = 5.0
 """Limit for reading an object that is in the object store: a network's worth of time, not a model's."""
 _ATTEMPTS = 3
 """Lookups of one key whose object turns out to be lost, before it is made without asking further."""
-
-
-@dataclass
-class Tally:
-    """What became of the calls of one stage."""
-
-    calls: int = 0
-    cached: int = 0
-    """Calls whose value was there, or made by somebody else."""
-    started: float = float("inf")
-    """time.monotonic() of the first call."""
-    ended: float = 0.0
-    """time.monotonic() at which the last value was there."""
-
-    def note_end(self) -> None:
-        """A value is there."""
-        self.ended = max(self.ended, time.monotonic())
-
-    @property
-    def seconds(self) -> float:
-        """From the first call to the last value."""
-        return max(0.0, self.ended - self.started)
-
-
-class Made(Generic[ValueT_co]):
-    """A value of the DAG, here or on its way. Awaiting it gives the value."""
-
-    def __init__(self, handle: Any, value: Awaitable[ValueT_co], digest: str | None = None) -> None:
-        """
-        Args:
-            handle: what the next stage takes in its place: a reference, a response not awaited, or the value.
-            value: gives the value.
-            digest: of the value, where it is known.
-        """
-        self.handle = handle
-        self.future: asyncio.Future[ValueT_co] = asyncio.ensure_future(value)
-        self._digest = digest
-        self._hashing: asyncio.Task[str] | None = None
-        self.claims: list[asyncio.Future[Any]] = []
-        """Done once the keys of the values that are made of this one are led."""
-
-    @property
-    def is_new(self) -> bool:
-        """Its digest is not known yet: so nothing that is made of it can be in the cache."""
-        return self._digest is None
-
-    def __await__(self) -> Generator[Any, None, ValueT_co]:
-        return asyncio.shield(self.future).__await__()
-
-    async def digest(self) -> str:
-        """Of the value, which it waits for."""
-        if self._digest is None:
-            self._hashing = self._hashing or asyncio.ensure_future(self._hash())
-            self._digest = await asyncio.shield(self._hashing)
-        return self._digest
-
-    async def _hash(self) -> str:
-        return await asyncio.to_thread(keys.digest, await self)
-
-    def cancel(self) -> None:
-        """Gives up on it."""
-        # A response that failed says so again when it is cancelled.
-        with contextlib.suppress(Exception):
-            self.handle.cancel()
-        self.future.cancel()
 
 
 class Memo:
@@ -155,11 +88,11 @@ class Memo:
 
     async def _run(self, node: Node, work: Callable[..., Any], tally: Tally, inputs: Sequence[Any]) -> Made[Any]:
         if not self._shards:
-            return _start(work, inputs)
+            return start(work, inputs)
         new = [value for value in inputs if isinstance(value, Made) and value.is_new]
         if new:
             # What is made of a new value is new itself: no lookup, the call goes out before the input is there.
-            made = _start(work, inputs)
+            made = start(work, inputs)
             claim = self._spawn(self._claim_when_known(node, inputs))
             for value in new:
                 value.claims.append(claim)
@@ -169,8 +102,8 @@ class Memo:
         if self._reads and (found := await self._find(key)):
             tally.cached += 1
             return found
-        made = _start(work, inputs)
-        self._spawn(self._keep(made, _done(key)))
+        made = start(work, inputs)
+        self._spawn(self._keep(made, done(key)))
         return made
 
     async def _find(self, key: str) -> Made[Any] | None:
@@ -210,7 +143,7 @@ class Memo:
     async def _open(self, key: str, found: Found) -> Made[Any] | None:
         """Reads the object, so that a lost one is noticed here; the next stage gets the reference."""
         if not isinstance(found.held, list):
-            return Made(found.held, _done(found.held), found.digest)
+            return Made(found.held, done(found.held), found.digest)
         reference = found.held[0]
         try:
             value = await asyncio.wait_for(reference, _OPEN_S)
@@ -218,12 +151,13 @@ class Memo:
             logger.warning("%s: its object is lost: %s", key, type(error).__name__)
             await self._shard(key).forget(key, "timeout" if isinstance(error, TimeoutError) else "lost")
             return None
-        return Made(reference, _done(value), found.digest)
+        return Made(reference, done(value), found.digest)
 
     async def _keep(self, made: Made[Any], claim: asyncio.Future[str | None]) -> None:
         """Stores a value once it is there, after the keys of what is made of it are led: equal work finds those."""
-        key = await claim
+        key: str | None = None
         try:
+            key = await claim
             digest = await made.digest()
             await asyncio.gather(*made.claims, return_exceptions=True)
             if key:
@@ -246,6 +180,12 @@ class Memo:
             await asyncio.gather(*(shard.renew(self._token, part) for shard, part in self._by_shard(self._led)))
             await asyncio.sleep(_RENEW_S)
 
+    async def drop(self, node: Node, *inputs: Any) -> None:
+        """Removes a value from every level: what it was made of has been replaced."""
+        if self._shards:
+            key = await _key(node, inputs)
+            await self._shard(key).delete(key)
+
     async def settled(self) -> None:
         """Returns once everything that was made is kept."""
         while self._tasks:
@@ -254,8 +194,13 @@ class Memo:
     def _spawn(self, work: Coroutine[Any, Any, ResultT]) -> asyncio.Task[ResultT]:
         task = _detached(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._over)
         return task
+
+    def _over(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            logger.debug("in the background of a render: %r", error)
 
     def _shard(self, key: str) -> Shard:
         return self._shards[int(key[-8:], 16) % len(self._shards)]
@@ -267,11 +212,6 @@ class Memo:
         return [(self._shards[place], part) for place, part in parts.items()]
 
 
-def _start(work: Callable[..., Any], inputs: Sequence[Any]) -> Made[Any]:
-    pending = work(*(value.handle if isinstance(value, Made) else value for value in inputs))
-    return Made(pending, pending)
-
-
 async def _key(node: Node, inputs: Sequence[Any]) -> str:
     return keys.key(node, [await each.digest() if isinstance(each, Made) else keys.digest(each) for each in inputs])
 
@@ -279,12 +219,6 @@ async def _key(node: Node, inputs: Sequence[Any]) -> str:
 def _stored(made: Made[Any]) -> Any:
     """What goes to a shard: the reference where there is one, so that the value travels only once."""
     return made.future.result() if isinstance(made.handle, asyncio.Future) else made.handle
-
-
-def _done(value: ResultT) -> asyncio.Future[ResultT]:
-    future: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
-    future.set_result(value)
-    return future
 
 
 def _detached(work: Coroutine[Any, Any, ResultT]) -> asyncio.Task[ResultT]:

@@ -144,6 +144,15 @@ class Shelf:
         self._lru.pop(key)
         self._faults[reason] += 1
 
+    async def delete(self, key: str) -> None:
+        """See Shard."""
+        async with self._writes.lock:
+            self._writes.drop(key)
+            self._cancel_reads(key)
+            self._lru.pop(key)
+            if self._store:
+                await self._ask("delete_failed", self._store.delete, key)
+
     async def stats(self) -> tuple[LevelStats, LevelStats]:
         """See Shard."""
         first = LevelStats(

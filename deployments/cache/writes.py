@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-LIMIT, LIMIT_BYTES = 64, 256_000_000
-"""What may wait: half a minute of a bucket that takes 0.5 s for each, in as much memory as level 1 by default."""
+LIMIT, LIMIT_BYTES = 64, 64_000_000
+"""What may wait: half a minute of a bucket that takes 0.5 s for each; a quarter of level 1, beside which it is held."""
 
 
 class Write(NamedTuple):
@@ -48,6 +48,10 @@ class Writes:
     def clear(self) -> None:
         """Drops what waits. Only under the lock."""
         self._queue.clear()
+
+    def drop(self, key: str) -> None:
+        """Drops what waits for a key. Only under the lock."""
+        self._queue = deque(write for write in self._queue if write.key != key)
 
     async def drain(self) -> None:
         """Waits until the queue is empty."""

@@ -61,14 +61,24 @@ def key(node: Node, inputs: Sequence[str]) -> str:
     return f"{node.kind}/{digest((node, tuple(inputs)))}"
 
 
+def file_state(path: Path) -> tuple[int, ...]:
+    """Numbers that change with a file, to a tick of the kernel's clock (10 ms at most); for this machine alone.
+
+    Raises:
+        OSError: there is none.
+    """
+    state = path.stat()
+    # A copy may have the old file's size and time, and its inode too, which is free again; ctime nobody can set.
+    return state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino
+
+
 def file_digest(path: Path) -> str:
-    """Digest of a file's content; read again only when its time, size or inode changes. Blocking: 1 s for 700 MB.
+    """Digest of a file's content; read again only when its state changes. Blocking: 1 s for 700 MB.
 
     Raises:
         OSError: it cannot be read.
     """
-    state = path.stat()
-    return _file_digest(path, state.st_mtime_ns, state.st_size, state.st_ino)
+    return _file_digest(path, *file_state(path))
 
 
 @functools.lru_cache(maxsize=1024)

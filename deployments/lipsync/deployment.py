@@ -15,14 +15,15 @@ from deployments.stage import Stage
 class LipSync(Stage):
     """Speech in, its VisemeTrack out."""
 
-    def __init__(self, engine: str, options: Mapping[str, Any], timeout_s: float) -> None:
+    def __init__(self, engine: str, options: Mapping[str, Any], release: str, timeout_s: float) -> None:
         """
         Args:
             engine: name of a file in engines/.
             options: its Options.
+            release: what it was built with.
             timeout_s: limit of one sentence in seconds.
         """
-        super().__init__(engines.node("lipsync", engine, options), timeout_s)
+        super().__init__(engines.node("lipsync", engine, options), release, timeout_s)
         self._engine = engines.load("lipsync", engine, options)
         self._engine.track(self._engine.example)
 

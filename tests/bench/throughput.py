@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import statistics
 import tempfile
 import time
@@ -65,12 +66,13 @@ async def _deploy(replicas: int, data: Path) -> Stages:
     voice_id = "en_US-joe-medium"
     weights = _settings(replicas, data).voices.weights(voice_id)
     speak = tts.options(method_name="speak", multiplexed_model_id=model_id(voice_id, weights))
-    tts_node = replace(await tts.node.remote(), weights=weights)
-    lipsync_node = await lipsync.node.remote()
+    tts_node = replace((await tts.node.remote())[0], weights=weights)
+    lipsync_node, _ = await lipsync.node.remote()
     stages = Stages(
         Step(tts_node, lambda sentence: speak.remote(sentence, tts_node)),
         Step(lipsync_node, lambda speech: lipsync.track.remote(speech, lipsync_node)),
         recording.node(MediaOptions()),
+        admission=contextlib.nullcontext,
         in_flight=replicas + 1,
     )
     await _time(stages, 4)  # warms all of them up

@@ -128,3 +128,24 @@ async def test_another_failure_is_only_the_leaders(answers: Answers) -> None:
     given = await asyncio.gather(*asks, return_exceptions=True)
     assert [isinstance(each, Unavailable) for each in given].count(True) == 2
     assert len(server.started) == 3
+
+
+async def test_what_fails_again_and_again_is_not_tried_by_each(answers: Answers) -> None:
+    server = Server()
+    server.failures = [Unavailable("never")] * 100
+    asks = [asyncio.create_task(answers.share("key", server.render)) for _ in range(50)]
+    await server.begun.wait()
+    server.go.set()
+    given = await asyncio.gather(*asks, return_exceptions=True)
+    assert [type(each) for each in given] == [Unavailable] * 50 and len(server.started) == 3
+
+
+def test_all_forms_of_an_answer_are_dropped_together(answers: Answers) -> None:
+    for key in ("one natural basic", "one exact azure", "two natural basic"):
+        answers.keep(key, answer())
+    answers.drop("one")
+    assert [bool(answers.recall(key)) for key in ("one natural basic", "one exact azure", "two natural basic")] == [
+        False,
+        False,
+        True,
+    ]

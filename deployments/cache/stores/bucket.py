@@ -6,6 +6,7 @@ import contextlib
 import errno
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow.fs as fs
@@ -19,6 +20,8 @@ _SLOW_S = 1.0
 """A failure that took longer was no answer of the server, but a time limit."""
 _PAUSE_S = 10.0
 """A server that did not answer is left alone for this long: else each value would wait for the time limits anew."""
+_REMOVED_AT_ONCE = 16
+"""Each takes pyarrow three requests, and 20 ms or more. The SDK has 25 connections."""
 
 
 class Bucket:
@@ -58,11 +61,11 @@ class Bucket:
         return True
 
     def empty(self, entries: Sequence[Entry]) -> Removed:
-        """See Place: a thousand at a time instead of three requests for each."""
-        with self._answered():
-            for kind in KINDS:
-                self._files.delete_dir_contents(self._path(kind), missing_dir_ok=True)
-        return Removed(len(entries), sum(entry.size_bytes for entry in entries))
+        """See Place. Not whole folders: the bucket may hold what is none of ours. Ends with the first error."""
+        with ThreadPoolExecutor(_REMOVED_AT_ONCE, "bucket") as pool:
+            removed = pool.map(self.remove, (entry.name for entry in entries))
+            sizes = [entry.size_bytes for entry, ours in zip(entries, removed, strict=True) if ours]
+        return Removed(len(sizes), sum(sizes))
 
     def entries(self) -> list[Entry]:
         """See Place."""

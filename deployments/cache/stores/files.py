@@ -125,6 +125,14 @@ class FileStore:
         except OSError as error:
             self._fault("write_failed", name, error)
 
+    def delete(self, key: str) -> None:
+        """See Store.
+
+        Raises:
+            ValueError: that is no key.
+        """
+        self._remove(name_of(key))
+
     def clear(self) -> Removed:
         """See Store."""
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -24,6 +25,8 @@ _REQUEST_S = 4.0
 _ATTEMPTS = 2
 """Each call thus ends within 2 x (2 + 4) s and a pause: who waits for a cache has long computed the value by then."""
 _OPTIONS = {"endpoint_override", "region", "scheme"}
+_HALF_A_URL = re.compile(r"s3:|[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
+"""Begins like s3:/bucket, which would be a folder named s3: here."""
 
 
 def open_filesystem(url_or_path: str) -> tuple[fs.FileSystem, str]:
@@ -38,6 +41,8 @@ def open_filesystem(url_or_path: str) -> tuple[fs.FileSystem, str]:
         ValueError: it is none of these.
     """
     if "://" not in url_or_path:
+        if _HALF_A_URL.match(url_or_path):
+            raise ValueError(f"{url_or_path}: a bucket is s3://bucket/prefix, and a folder a path or file:///path.")
         return fs.LocalFileSystem(), _absolute(url_or_path)
     url = urlsplit(url_or_path)
     if url.fragment:

@@ -69,6 +69,10 @@ class MemoryStore:
         self._note("put")
         self.kept[key] = Stored(value, digest)
 
+    def delete(self, key: str) -> None:
+        self._note("delete")
+        self.kept.pop(key, None)
+
     def clear(self) -> Removed:
         self._note("clear")
         entries = len(self.kept)

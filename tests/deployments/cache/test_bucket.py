@@ -126,11 +126,21 @@ def test_clear_removes_all_values(bucket: Bucket) -> None:
     store = bucket.store()
     store.put(KEY, "a", "d")
     store.put(KEY.replace("speech", "video"), "b", "d")
-    bucket.write("notes.txt", b"mine")
+    mine = ["notes.txt", "speech/00/notes.txt", "speech/my-recordings/a.wav", f"video/{1:032x}/response.json"]
+    for name in mine:
+        bucket.write(name, b"mine")
     assert store.clear().entries == 2
-    assert bucket.names() == ["notes.txt"]
+    assert bucket.names() == mine
     assert store.get(KEY) is None
     assert store.clear() == Removed()
+
+
+def test_many_values_are_removed_all(bucket: Bucket) -> None:
+    names = [f"speech/{index:02x}/{index:02x}{index:062x}.arrow" for index in range(100)]
+    for name in names:
+        bucket.write(name, b"value")
+    assert bucket.store().clear() == Removed(100, 500)
+    assert bucket.names() == []
 
 
 def test_it_is_listed_once_a_minute(bucket: Bucket) -> None:

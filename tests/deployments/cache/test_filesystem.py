@@ -36,6 +36,7 @@ def test_a_path_is_absolute_afterwards(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("HOME", "/home/somebody")
     assert open_filesystem("cache")[1] == str(tmp_path / "cache")
     assert open_filesystem("~/cache")[1] == "/home/somebody/cache"
+    assert open_filesystem("a/b:/c")[1] == str(tmp_path / "a" / "b:" / "c")
 
 
 def test_a_url_is_unquoted_and_a_path_is_not() -> None:
@@ -73,6 +74,11 @@ def test_a_bucket_is_a_url(url: str, root: str, monkeypatch: pytest.MonkeyPatch)
         ("file:///a?region=x", "no options"),
         ("file://", "three slashes"),
         ("s3:///a", "a bucket is s3://bucket/prefix"),
+        ("s3:/bucket/a", "a bucket is s3://bucket/prefix"),
+        ("S3:/bucket", "a bucket is s3://bucket/prefix"),
+        ("s3:bucket/a", "a bucket is s3://bucket/prefix"),
+        ("file:/a", "file:///path"),
+        ("gs:/bucket", "a bucket is s3://bucket/prefix"),
         ("s3://host:9000/a", "endpoint_override"),
         ("s3://bucket/a#b", "%23"),
         ("s3://bucket/a?regoin=x", "unknown option regoin"),

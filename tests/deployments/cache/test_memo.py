@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from deployments.cache.contract import LifeTimes
-from deployments.cache.memo import Made, Memo
+from deployments.cache.made import Made
+from deployments.cache.memo import Memo
 from deployments.cache.shelf import Shelf
 from deployments.core import keys
 from deployments.core.errors import BadInput, SynthesisFailed

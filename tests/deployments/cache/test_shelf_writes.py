@@ -14,7 +14,7 @@ from deployments.cache.contract import Found, Lead, LevelStats, LifeTimes, Remov
 from deployments.cache.shelf import Shelf
 from deployments.core.types import AudioClip
 
-from .asking import KEY, came, one
+from .asking import KEY, OTHER, came, one
 from .stores import LIMIT_BYTES, MemoryStore
 
 
@@ -104,3 +104,13 @@ async def test_a_broken_store_is_a_miss(shelf: Shelf, store: MemoryStore) -> Non
     assert await shelf.clear() == Removed()
     faults = dict.fromkeys(["read_failed", "write_failed", "clear_failed", "stats_failed"], 1) | {"cleanup_failed": 2}
     assert (await shelf.stats())[1] == LevelStats(faults=faults)
+
+
+async def test_what_is_deleted_does_not_come_back(shelf: Shelf, store: MemoryStore) -> None:
+    await shelf.finish(KEY, "a", "value", "digest")
+    await shelf.finish(OTHER, "a", "other", "digest")
+    await shelf.delete(KEY)
+    await shelf.drain()
+    assert set(store.kept) == {OTHER}
+    assert await one(shelf, KEY) == Lead()
+    assert await one(shelf, OTHER) == Found("other", "digest", 1)

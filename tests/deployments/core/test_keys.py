@@ -143,13 +143,23 @@ def test_a_file_has_the_digest_of_its_content(tmp_path: Path) -> None:
 def test_a_file_is_read_once(tmp_path: Path) -> None:
     file = tmp_path / "weights"
     file.write_bytes(b"one")
-    state = file.stat()
     first = keys.file_digest(file)
+    read = keys._file_digest.cache_info().misses
+    assert keys.file_digest(file) == first
+    assert keys._file_digest.cache_info().misses == read
+
+
+def test_another_content_of_the_same_size_time_and_inode_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "weights"
+    file.write_bytes(b"one")
+    first, state = keys.file_digest(file), file.stat()
     with file.open("r+b") as handle:
         handle.write(b"two")
+    while file.stat().st_ctime_ns == state.st_ctime_ns:  # for a tick of the kernel's clock
+        os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
     os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
-    assert keys.file_digest(file) == first
-    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns + 1000))
+    changed = file.stat()
+    assert (changed.st_mtime_ns, changed.st_size, changed.st_ino) == (state.st_mtime_ns, state.st_size, state.st_ino)
     assert keys.file_digest(file) != first
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -124,6 +125,39 @@ def test_changed_config_is_read_again(tmp_path: Path) -> None:
     shutil.move(model, tmp_path / "gone")
     with pytest.raises(UnknownVoice):
         library.find("one")
+
+
+def _replace(file: Path, content: bytes) -> None:
+    """By another of the same size, time and inode."""
+    state = file.stat()
+    assert len(content) == state.st_size
+    file.write_bytes(content)
+    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+    while file.stat().st_ctime_ns == state.st_ctime_ns:  # for a tick of the kernel's clock
+        os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert (file.stat().st_ino, file.stat().st_mtime_ns) == (state.st_ino, state.st_mtime_ns)
+
+
+def test_a_replaced_config_of_the_same_size_and_time_is_read_again(tmp_path: Path) -> None:
+    library = VoiceLibrary(tmp_path)
+    model = _install(tmp_path, "one", language={"code": "fr_FR"})
+    config = Path(f"{model}.json")
+    assert library.find("one").language == "fr_FR"
+    _replace(config, config.read_bytes().replace(b"fr_FR", b"de_DE"))
+    assert library.find("one").language == "de_DE"
+
+
+@pytest.mark.parametrize(("ending", "old", "new"), [("", b"12345", b"54321"), (".json", b"en_US", b"en_GB")])
+def test_replaced_files_of_the_same_size_and_time_are_another_voice(
+    tmp_path: Path, ending: str, old: bytes, new: bytes
+) -> None:
+    library = VoiceLibrary(tmp_path)
+    file = Path(f"{_install(tmp_path, 'one')}{ending}")
+    before = library.stamp("one"), library.weights("one")
+    assert (library.stamp("one"), library.weights("one")) == before
+    _replace(file, file.read_bytes().replace(old, new))
+    assert library.stamp("one") != before[0]
+    assert library.weights("one") != before[1]
 
 
 def test_catalogue_is_whole() -> None:
