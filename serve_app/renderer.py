@@ -20,7 +20,7 @@ from deployments.cache.contract import LevelStats, Removed
 from deployments.cache.deployment import RemoteShard
 from deployments.cache.memo import Memo
 from deployments.core import keys
-from deployments.core.errors import StageChanged, Unavailable
+from deployments.core.errors import AvatarError, StageChanged, Unavailable
 from deployments.core.keys import Node
 from deployments.core.types import CacheUse, RenderRequest, Take
 from deployments.media import recording
@@ -147,12 +147,15 @@ class Renderer:
 
     async def _warm_up(self) -> None:
         """What the first render would wait for: the digests of the voices, and the stages' own words."""
-        for voice_id in await asyncio.to_thread(self._library.installed):
-            await asyncio.to_thread(self._library.weights, voice_id)
-        await self._node("tts", self._tts)
-        await self._node("lipsync", self._lipsync)
-        for shard in self._shards:  # the first question to each level takes tens of milliseconds
-            await shard.begin((), "warm up", peek=[keys.key(Node("warm up", "", "", ""), ())])
+        try:
+            for voice_id in await asyncio.to_thread(self._library.installed):
+                await asyncio.to_thread(self._library.weights, voice_id)
+            await self._node("tts", self._tts)
+            await self._node("lipsync", self._lipsync)
+            for shard in self._shards:  # the first question to each level takes tens of milliseconds
+                await shard.begin((), "warm up", peek=[keys.key(Node("warm up", "", "", ""), ())])
+        except (OSError, AvatarError, RayError, RayServeException) as error:
+            logger.warning("warming up: %s", error)
 
     async def check_health(self) -> None:
         """Serve asks now and then whether it answers."""

@@ -35,6 +35,7 @@ async def test_what_is_cached_does_not_wait_for_what_is_computed(url: str) -> No
             for number in range(2)
         ]
         while (await client.get("/health")).json()["pending_jobs"] < 2:
+            assert not any(each.done() for each in long)
             await asyncio.sleep(0.05)
         await asyncio.sleep(0.5)  # from the ingress to the Renderer
         refused = await client.post(RENDER, json={"text": "One too many.", "cache": "bypass"})
