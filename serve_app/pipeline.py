@@ -95,7 +95,8 @@ async def _speak(stages: Stages, request: RenderRequest, language: str, recordin
     """Sentence by sentence, in parallel as far as there are replicas, recorded in order."""
     spans = split(request.text, language)
     sentences = [Sentence(span.text, request.voice_id, request.speed, request.speaker) for span in spans]
-    known = await memo.peek(stages.tts.node, sentences)
+    # One question for all; a single sentence is asked for when its turn comes, which is now.
+    known = await memo.peek(stages.tts.node, sentences) if len(sentences) > 1 else set()
     gate = asyncio.Semaphore(stages.in_flight)
 
     async def column(span: TextSpan, sentence: Sentence) -> tuple[Speech, VisemeTrack]:

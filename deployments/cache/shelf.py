@@ -52,6 +52,8 @@ class Periods:
     lease_s: float = LEASE_S
     tick_s: float = LEASE_S / 10
     """How late a lease may end."""
+    write_after_s: float = 0.3
+    """Packing a value takes a core that the end of its render can use: that takes 0.05 to 0.1."""
     clean_up_s: float = 3600
     """What is expired is never handed out; this frees its space, and lives are counted in hours."""
 
@@ -84,7 +86,7 @@ class Shelf:
         self._lru: Lru[Found] = Lru(limit_bytes, clock)
         self._flights = Flights(self._periods.lease_s, clock)
         self._reads: dict[str, asyncio.Task[Found | None]] = {}
-        self._writes = Writes(self._write)
+        self._writes = Writes(self._write, self._periods.write_after_s)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="cache")
         self._tickers: list[asyncio.Task[None]] = []
         self._accesses = self._hits = 0

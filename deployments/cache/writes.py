@@ -23,12 +23,14 @@ class Write(NamedTuple):
 class Writes:
     """A bounded queue, written one after the other. For one event loop."""
 
-    def __init__(self, write: Callable[[Write], Awaitable[None]]) -> None:
+    def __init__(self, write: Callable[[Write], Awaitable[None]], delay_s: float) -> None:
         """
         Args:
             write: writes one; must not raise.
+            delay_s: before the first of several: whoever waits for the value itself has it by then.
         """
         self._write = write
+        self._delay_s = delay_s
         self._queue: deque[Write] = deque()
         """The first is being written."""
         self._task: asyncio.Task[None] | None = None
@@ -66,6 +68,7 @@ class Writes:
         self._queue.clear()
 
     async def _run(self) -> None:
+        await asyncio.sleep(self._delay_s)
         while True:
             async with self.lock:
                 if not self._queue:
