@@ -78,7 +78,7 @@ def entries(client: httpx.Client) -> dict[str, int]:
             return now
         assert time.monotonic() < deadline
         before = now
-        time.sleep(0.3)
+        time.sleep(0.6)  # longer than a value waits to be kept, and then to be written
 
 
 def until(condition: Callable[[], object]) -> None:
