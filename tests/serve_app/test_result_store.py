@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 import socket
 import time
@@ -15,7 +14,6 @@ from uuid import uuid4
 
 import boto3  # type: ignore[import-untyped]
 import pytest
-from moto.server import ThreadedMotoServer
 
 from deployments.cache.memo import Memo
 from deployments.core.errors import NotFound, StorageFailed
@@ -24,6 +22,7 @@ from deployments.media.recording import MediaOptions, Recording
 from serve_app.pipeline import render
 from serve_app.result_store import ResultStore
 from serve_app.results import RenderResult, describe, new_render_id
+from tests.buckets import s3_server
 from tests.fakes import Theatre, at_once
 
 
@@ -33,26 +32,11 @@ def store(tmp_path: Path) -> ResultStore:
 
 
 @pytest.fixture(scope="module")
-def account() -> Iterator[None]:
-    """Keys that open nothing."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "none")
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        patch.delenv("AWS_SESSION_TOKEN", raising=False)
-        yield
-
-
-@pytest.fixture(scope="module")
-def bucket_url(account: None) -> Iterator[str]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint, name = f"http://{host}:{port}", f"b{uuid4().hex}"
-    boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1").create_bucket(Bucket=name)
-    yield f"s3://{name}/results?endpoint_override={endpoint}&region=us-east-1"
-    server.stop()
+def bucket_url() -> Iterator[str]:
+    with s3_server() as endpoint:
+        name = f"b{uuid4().hex}"
+        boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1").create_bucket(Bucket=name)
+        yield f"s3://{name}/results?endpoint_override={endpoint}&region=us-east-1"
 
 
 def age(path: Path, hours: float) -> None:
@@ -248,7 +232,8 @@ async def test_a_bucket_has_links_too(bucket_url: str) -> None:
         store.find(linked, "audio.ogg")
 
 
-def test_a_store_that_is_down_is_said(account: None) -> None:
+@pytest.mark.usefixtures("bucket_url")  # whose keys it needs
+def test_a_store_that_is_down_is_said() -> None:
     with closing(socket.socket()) as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"s3://b/r?endpoint_override=http://127.0.0.1:{closed.getsockname()[1]}&region=us-east-1"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import time
 from collections.abc import Iterator
@@ -12,37 +11,22 @@ from uuid import uuid4
 import boto3  # type: ignore[import-untyped]
 import numpy as np
 import pytest
-from moto.server import ThreadedMotoServer
 
 from deployments.cache.contract import LifeTimes, Removed
 from deployments.cache.stores import filesystem
 from deployments.cache.stores.files import FileStore
 from deployments.core import keys
 from deployments.core.types import Speech
+from tests.buckets import s3_server
 
 KEY = f"speech/{1:064x}"
 NAME = f"speech/00/{1:064x}.arrow"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def account() -> Iterator[None]:
-    """Keys that open nothing."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "none")
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        patch.delenv("AWS_SESSION_TOKEN", raising=False)
-        yield
-
-
-@pytest.fixture(scope="module")
-def endpoint(account: None) -> Iterator[str]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+def endpoint() -> Iterator[str]:
+    with s3_server() as address:
+        yield address
 
 
 class Bucket:
