@@ -192,6 +192,7 @@ def _environment() -> list[Tree]:
         "RAY_SERVE_ENABLE_HA_PROXY": "1",  # about 7 times less latency than Serve's own proxy
         "RAY_SERVE_HAPROXY_BINARY_PATH": "/usr/local/bin/haproxy-without-splice",  # made by the Dockerfile
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(HARD_STOP_S),
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.serve_headers:middlewares",  # says there why
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": str(DRAIN_S),
         "RAY_USAGE_STATS_ENABLED": "0",  # reports nothing to Ray's makers
     }

@@ -1,4 +1,4 @@
-"""How many renders are computed at a time, and how many may wait for their turn."""
+"""How many renders a Renderer computes at a time, whatever is sent to it."""
 
 from __future__ import annotations
 
@@ -6,40 +6,36 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from deployments.core.errors import TooManyRequests
-
 
 class Admission:
-    """Turns, first come first served. For one event loop."""
+    """Turns, first come first served. For one event loop.
 
-    def __init__(self, at_once: int, waiting: int) -> None:
+    The jobs room sends as many as compute, and those that are cached or wait for equal ones. When such a one has to
+    compute after all, it waits here.
+    """
+
+    def __init__(self, at_once: int) -> None:
         """
         Args:
             at_once: turns at a time.
-            waiting: those who may wait for one; more are refused.
         """
         self._turns = asyncio.Semaphore(at_once)
-        self._places = waiting
-        self._waiting = 0
+        self.at_work = 0
+        """Turns that are taken."""
+        self.waiting = 0
+        """Those who wait for one."""
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Waits for a turn and has it.
-
-        Raises:
-            TooManyRequests: too many wait already.
-        """
-        if self._turns.locked() and self._waiting >= self._places:
-            raise TooManyRequests(
-                "The server is at its limit and its queue is full.",
-                hint="Try again after the time in Retry-After.",
-            )
-        self._waiting += 1
+        """Waits for a turn and has it."""
+        self.waiting += 1
         try:
             await self._turns.acquire()
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
+        self.at_work += 1
         try:
             yield
         finally:
+            self.at_work -= 1
             self._turns.release()

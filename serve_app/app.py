@@ -1,11 +1,12 @@
 """Wires the system: every .options() and .bind() is here.
 
-text -> TTS -> LipSync -> Renderer -> Ingress; the shards of the cache belong to the Renderer. `serve deploy` and
-`avatar-serve serve` both start from `build`.
+text -> Ingress -> Jobs -> Renderer -> TTS -> LipSync; the shards of the cache belong to the Renderer. `serve deploy`
+and `avatar-serve serve` both start from `build`.
 """
 
 # No `from __future__ import annotations` here: Ray reads the builder's annotation to validate `args:`.
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,18 +16,28 @@ from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import LoggingConfig
 
 from deployments.cache.deployment import shard_configs
+from deployments.jobs.deployment import Jobs
+from deployments.jobs.stores import open_store
 from deployments.lipsync.deployment import LipSync
 from deployments.tts.deployment import TTS
 
 from .ingress import Ingress
 from .release import release
 from .renderer import Renderer
+from .result_store import ResultStore
 from .settings import Settings
 
-DEPLOYMENTS = (TTS, LipSync, Renderer, Ingress)
+DEPLOYMENTS = (TTS, LipSync, Renderer, Jobs, Ingress)
 """All there are; a config file may set options for these."""
 INGRESS_MAX_ONGOING = 1000
 """Waiting renders, downloads and sockets each hold one; the default of 5 would starve the server."""
+LEADER = {
+    "num_replicas": 1,
+    "max_ongoing_requests": 10_000,  # each is over in milliseconds, but for one feed for each Ingress replica
+    "max_surge_percent": 100,  # the new one takes over from the old one: nobody waits for its start
+    "graceful_shutdown_timeout_s": 5,  # what it has not finished the next one finishes; the feeds never end
+}
+"""One replica leads the jobs."""
 RENDERER_MAX_ONGOING = 1000
 """It counts what it computes itself (limits.max_concurrent_requests): what is cached must not wait behind that."""
 
@@ -59,7 +70,16 @@ def compose(settings: Settings, overrides: Mapping[str, Mapping[str, Any]]) -> A
         max_ongoing_requests=RENDERER_MAX_ONGOING,
         deployment_actors=shard_configs(settings.cache, settings.cache_url),
     ).bind(tts, lipsync, settings, built)
-    return configured(Ingress, max_ongoing_requests=INGRESS_MAX_ONGOING).bind(renderer, settings, built)
+    results = ResultStore(settings.results_url, settings.storage.results_ttl_hours)
+    jobs = configured(Jobs, **LEADER).bind(
+        renderer,
+        functools.partial(open_store, settings.jobs, settings.storage.data_dir, settings.server_name),
+        results.publish,
+        settings.jobs,
+        settings.job_rules,
+        [stage.__name__ for stage in (TTS, LipSync, Renderer, Ingress)],
+    )
+    return configured(Ingress, max_ongoing_requests=INGRESS_MAX_ONGOING).bind(jobs, renderer, settings, built)
 
 
 def _tts_autoscaling(settings: Settings) -> AutoscalingConfig:

@@ -1,4 +1,4 @@
-"""avatar-serve: serve, render, check, voices."""
+"""avatar-serve: serve, render, check, voices, keys."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     _render_parser(commands.add_parser("render", help="render a text to files, without a server"))
     _check_parser(commands.add_parser("check", help="run every engine's example and check a config file"))
     _voices_parser(commands.add_parser("voices", help="list and download voices"))
+    _keys_parser(commands.add_parser("keys", help="make API keys"))
     return parser
 
 
@@ -106,6 +107,14 @@ def _voices_parser(parser: argparse.ArgumentParser) -> None:
     loading = commands.add_parser("download", help="install voices of the catalogue")
     loading.add_argument("voice_ids", nargs="+", metavar="ID")
     loading.set_defaults(run=_later("cli_voices", "download_voices"))
+
+
+def _keys_parser(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    making = commands.add_parser("new", help="print a fresh key, and the lines of the config file for it")
+    making.add_argument("name", metavar="NAME", help="whose key it is")
+    making.add_argument("--admin", action="store_true", help="sees the jobs of all, the settings and the metrics")
+    making.set_defaults(run=_later("cli_keys", "new"))
 
 
 def _later(module: str, function: str) -> Callable[[argparse.Namespace], int]:

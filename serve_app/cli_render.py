@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from deployments.cache.memo import Memo
 from deployments.core.errors import BadInput
+from deployments.core.types import AudioClip
 from deployments.media.recording import Recording
 from deployments.tts.sentences import split
 
@@ -57,7 +58,11 @@ async def _render(settings: Settings, body: RenderBody, started: float) -> dict[
     cache = shelf(settings) if settings.cache.enabled else None
     memo = Memo([cache] if cache else [], request.cache)
     with tqdm(total=len(split(request.text, language)), unit="sentence", disable=None) as bar:
-        recording = Recording(settings.voice.media, request.timing, on_sentence=bar.update)
+
+        async def advance(_sound: AudioClip) -> None:
+            bar.update()
+
+        recording = Recording(settings.voice.media, request.timing, on_sentence=advance)
         try:
             take = await render(in_process(settings, voice.voice_id), request, language, recording, memo)
             await memo.settled()

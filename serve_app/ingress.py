@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import time
 from functools import reduce
 from operator import add
 from typing import Any
 
 from fastapi import FastAPI
 from ray import serve
-from ray.exceptions import RayActorError
-from ray.serve.context import _get_serve_request_context, _set_request_context
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RayServeException
+from ray.exceptions import RayActorError, RayError
+from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from deployments.cache.contract import LevelStats, Removed
-from deployments.cache.deployment import cache_requests
-from deployments.core.errors import TooManyRequests, Unavailable
-from deployments.core.types import RenderRequest
+from deployments.core.errors import Unavailable
+from deployments.core.measures import CACHE_REQUESTS, Snapshot
+from deployments.jobs.client import Client
+from deployments.jobs.deployment import RemoteJobs
+from deployments.meter import meter
 
 from .answers import Answers
 from .api.app import create_app
+from .operations import CacheStats, StageState
 from .result_store import ResultStore
-from .results import RenderResult
 from .settings import Settings
-from .studio import CacheStats, Studio
+from .studio import Studio
 
+_STATUS_S = 1.0
+"""What is known of the replicas is at most so old."""
+_LOAD_S = 2.0
+"""A replica that does not say by then how busy it is is very busy."""
 _CONTROL_S = 60
 """Limit of a question about the cache: emptying gigabytes of files takes seconds."""
 
@@ -35,7 +40,10 @@ _CONTROL_S = 60
 class Ingress:
     """No model code, no heavy values."""
 
-    def __init__(self, renderer: DeploymentHandle[Any], settings: Settings, release: str) -> None:
+    def __init__(
+        self, jobs: DeploymentHandle[Any], renderer: DeploymentHandle[Any], settings: Settings, release: str
+    ) -> None:
+        self._jobs = Client(RemoteJobs(jobs))
         self._renderer = renderer
         self._settings = settings
         self._release = release
@@ -45,21 +53,30 @@ class Ingress:
             if cache.enabled
             else None
         )
-        self._requests = cache_requests()
-        self._warm_up = asyncio.get_event_loop().create_task(self._open_the_way())
-
-    async def _open_the_way(self) -> None:
-        """A first call over a handle takes tens of milliseconds: no user should wait for it."""
-        await self._renderer.check_health.remote()
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Serve's hook: called once the replica is constructed."""
         settings = self._settings
-        results = ResultStore(settings.results_url, settings.storage.results_ttl_hours)
-        timeout_s = settings.timeouts.sync_render
-        cache = ServerCache(self._renderer)
-        studio = Studio(self._render, results, settings.voices, timeout_s, self._answers, cache, self._release)
-        return create_app(studio, settings.storage.audio_base_url)
+        studio = Studio(
+            self._jobs,
+            ResultStore(settings.results_url, settings.storage.results_ttl_hours),
+            settings.voices,
+            settings.timeouts.sync_render,
+            self._answers,
+            ServerCache(self._renderer),
+            ServerCluster(),
+            settings.jobs,
+            self._release,
+        )
+        return create_app(studio, settings)
+
+    async def take_measures(self) -> Snapshot:
+        """What it has counted since it was last asked."""
+        return meter().take()
+
+    async def load(self) -> tuple[int, int]:
+        """Nothing is done here."""
+        return 0, 0
 
     async def answer_stats(self) -> LevelStats:
         """Numbers of this replica's finished answers."""
@@ -71,30 +88,7 @@ class Ingress:
             self._answers.drop(prefix)
 
     def _note(self, hit: bool) -> None:
-        self._requests.inc(tags={"level": "answers", "result": "hit" if hit else "miss"})
-
-    def _render(self, request: RenderRequest, render_id: str) -> Coroutine[Any, Any, RenderResult]:
-        # The render may outlive the request that asked first: it keeps its ID for the log, and nothing else of it.
-        return self._render_as(_get_serve_request_context().request_id, request, render_id)
-
-    async def _render_as(self, request_id: str, request: RenderRequest, render_id: str) -> RenderResult:
-        """Ray's own errors, in the words of the tree."""
-        _set_request_context(request_id=request_id)
-        response = self._renderer.render.remote(request, render_id)
-        try:
-            result: RenderResult = await response
-            return result
-        except asyncio.CancelledError:
-            # Serve does it for a client that left, but not for our own time limit.
-            response.cancel()  # type: ignore[no-untyped-call]
-            raise
-        except BackPressureError as error:
-            raise TooManyRequests(
-                "The server is at its limit and its queue is full.",
-                hint="Try again after the time in Retry-After.",
-            ) from error
-        except (RayActorError, DeploymentUnavailableError) as error:
-            raise Unavailable(str(error), hint="Try again in a few seconds.") from error
+        meter().add(CACHE_REQUESTS, level="answers", result="hit" if hit else "miss")
 
 
 class ServerCache:
@@ -141,3 +135,47 @@ class ServerCache:
             raise Unavailable(f"{method}: {error}", hint="Try again in a few seconds.") from error
         # A replica that died has no answers any more.
         return [reply for reply in replies if not isinstance(reply, Exception)]
+
+
+class ServerCluster:
+    """What Serve's controller and the replicas say of themselves."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, StageState] = {}
+        self._known_until = -float("inf")
+        self._asking = asyncio.Lock()
+
+    async def stages(self) -> dict[str, StageState]:
+        """See Cluster; at most _STATUS_S old, for asking takes 60 ms of CPU time."""
+        async with self._asking:
+            if time.monotonic() > self._known_until:
+                self._known = await self._ask()
+                self._known_until = time.monotonic() + _STATUS_S
+            return self._known
+
+    async def _ask(self) -> dict[str, StageState]:
+        app = serve.get_replica_context().app_name
+        try:
+            status = await asyncio.wait_for(asyncio.to_thread(serve.status), _CONTROL_S)
+            deployments = status.applications[app].deployments
+        except (KeyError, TimeoutError, RayError, RayServeException) as error:
+            raise Unavailable(f"serve.status: {error}", hint="Try again in a few seconds.") from error
+        loads = await asyncio.gather(*(_load(app, name) for name in deployments))
+        return {
+            name: StageState(
+                state.status.value, {str(each): count for each, count in state.replica_states.items()}, *load
+            )
+            for (name, state), load in zip(deployments.items(), loads, strict=True)
+        }
+
+
+async def _load(app: str, deployment: str) -> tuple[int, int]:
+    """Calls at work and calls that wait, in all replicas; those that do not answer have none."""
+    handle: Any = serve.get_deployment_handle(deployment, app)
+    try:
+        response = await asyncio.to_thread(handle.broadcast, "load")
+        replies = await asyncio.wait_for(response.results_async(return_exceptions=True), _LOAD_S)
+    except (TimeoutError, RayServeException):
+        return 0, 0
+    counted = [reply for reply in replies if isinstance(reply, tuple)]
+    return sum(running for running, _ in counted), sum(waiting for _, waiting in counted)

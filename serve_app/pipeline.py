@@ -74,11 +74,8 @@ async def render(stages: Stages, request: RenderRequest, language: str, recordin
         async with stages.admission():
             return await _speak(stages, request, language, recording, memo)
 
-    spoken = (request.text, request.voice_id, request.speed, request.speaker, language)
-    made_by = (splitter.VERSION, stages.tts.node, stages.lipsync.node)
-    take: Made[Take] = await memo.run(
-        stages.join, lambda *_: asyncio.ensure_future(compute()), spoken, made_by, request.timing
-    )
+    spoken, made_by, timing = _whole(stages, request, language)
+    take: Made[Take] = await memo.run(stages.join, lambda *_: asyncio.ensure_future(compute()), spoken, made_by, timing)
     try:
         done = await take
     except BaseException:
@@ -86,14 +83,26 @@ async def render(stages: Stages, request: RenderRequest, language: str, recordin
         await asyncio.wait([take.future])  # for the sentences to be given up
         raise
     if request.cache == "refresh":  # what was joined of the speech that is replaced now must not be found any more
-        for timing in set(get_args(Timing)) - {request.timing}:
-            await memo.drop(stages.join, spoken, made_by, timing)
+        for other in set(get_args(Timing)) - {timing}:
+            await memo.drop(stages.join, spoken, made_by, other)
     return done
+
+
+async def is_cached(stages: Stages, request: RenderRequest, language: str, memo: Memo) -> bool:
+    """Whether all of a render is in the cache: then it needs no computing."""
+    return await memo.has(stages.join, *_whole(stages, request, language))
+
+
+def _whole(stages: Stages, request: RenderRequest, language: str) -> tuple[tuple[Any, ...], tuple[Any, ...], Timing]:
+    """What the key of a whole render is made of: what is spoken, by what, with which timing."""
+    spoken = (request.text, request.voice_id, request.speed, request.speaker, language)
+    return spoken, (splitter.VERSION, stages.tts.node, stages.lipsync.node), request.timing
 
 
 async def _speak(stages: Stages, request: RenderRequest, language: str, recording: Recording, memo: Memo) -> Take:
     """Sentence by sentence, in parallel as far as there are replicas, recorded in order."""
     spans = split(request.text, language)
+    recording.sentences = len(spans)
     sentences = [Sentence(span.text, request.voice_id, request.speed, request.speaker) for span in spans]
     # One question for all; a single sentence is asked for when its turn comes, which is now.
     known = await memo.peek(stages.tts.node, sentences) if len(sentences) > 1 else set()

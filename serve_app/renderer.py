@@ -7,7 +7,7 @@ import contextvars
 import functools
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,13 +22,17 @@ from deployments.cache.memo import Memo
 from deployments.core import keys
 from deployments.core.errors import AvatarError, StageChanged, Unavailable
 from deployments.core.keys import Node
+from deployments.core.measures import STAGE_SECONDS, Snapshot
 from deployments.core.types import CacheUse, RenderRequest, Take
+from deployments.jobs.contract import Job, Report, Result, result_ref
 from deployments.media import recording
 from deployments.media.recording import Recording
+from deployments.meter import meter
 from deployments.tts.contract import model_id
 
 from .admission import Admission
-from .pipeline import Stages, Step, render
+from .narrator import Narrator, to_the_end
+from .pipeline import Stages, Step, is_cached, render
 from .result_store import ResultStore
 from .results import RenderResult, describe
 from .settings import Settings
@@ -51,7 +55,7 @@ class Renderer:
         self, tts: DeploymentHandle[Any], lipsync: DeploymentHandle[Any], settings: Settings, release: str
     ) -> None:
         self._release = release
-        self._admission = Admission(settings.limits.max_concurrent_requests, settings.limits.max_queued_requests)
+        self._admission = Admission(settings.limits.max_concurrent_requests)
         self._tts = tts
         self._lipsync = lipsync
         self._settings = settings
@@ -63,36 +67,73 @@ class Renderer:
         self._counted_at = -float("inf")
         self._background = [self._start(self._sweep()), self._start(self._warm_up())]
 
-    async def render(self, request: RenderRequest, render_id: str) -> RenderResult:
-        """Speaks, joins and stores one render.
+    async def run(self, job: Job) -> AsyncGenerator[Report, None]:
+        """Speaks, joins and stores one render: says how far it is, and at last what it has made.
+
+        The files are those of this attempt alone: whoever leads the jobs decides whether they become those of the job.
+        When the caller gives up, what was written is removed.
 
         Raises:
             AvatarError: as the stages raise it.
         """
-        started = time.monotonic()
-        language = (await asyncio.to_thread(self._library.find, request.voice_id)).language
-        take, memo, is_ours = await self._take(request, language)
-        result = await asyncio.to_thread(
-            describe, render_id, request, take, language, self._settings.engines, memo.tallies
-        )
-        result = replace(result, release=self._release if is_ours else "")
-        await asyncio.to_thread(self._results.save, result, take)
-        logger.info(
-            "render %s: %d characters, %.2f s of audio in %.0f ms%s",
-            render_id,
-            len(request.text),
-            take.animation.duration_s,
-            (time.monotonic() - started) * 1000,
-            ", all of it cached" if result.cached else "",
-        )
-        return result
+        reports: asyncio.Queue[Report | None] = asyncio.Queue()
+        narrator = Narrator(job, self._results, reports.put_nowait)
+        work = asyncio.ensure_future(self._render(job, narrator))
+        work.add_done_callback(lambda _: reports.put_nowait(None))
+        try:
+            while (report := await reports.get()) is not None:
+                yield report
+            yield await work
+        finally:
+            work.cancel()
+            await asyncio.wait([work])
 
-    async def _take(self, request: RenderRequest, language: str) -> tuple[Take, Memo, bool]:
+    async def _render(self, job: Job, narrator: Narrator) -> Result:
+        started = time.monotonic()
+        ref = result_ref(job.job_id, job.attempt)
+        try:
+            language = (await asyncio.to_thread(self._library.find, job.request.voice_id)).language
+            take, memo, is_ours = await self._take(job.request, language, narrator)
+            joining = time.monotonic()
+            await narrator.finish(take)
+            result = await asyncio.to_thread(
+                describe, job.job_id, job.request, take, language, self._settings.engines, memo.tallies
+            )
+            result = replace(result, release=self._release if is_ours else "", ref=ref)
+            await to_the_end(self._results.save, result, take)
+            meter().observe(STAGE_SECONDS, time.monotonic() - joining, stage="join")
+        except BaseException:
+            await to_the_end(self._results.discard, ref)
+            raise
+        _log(result, time.monotonic() - started)
+        return Result(ref, result.duration_ms, result.cached)
+
+    async def cached(self, requests: Sequence[RenderRequest]) -> list[bool]:
+        """Which of them need no computing."""
+        return list(await asyncio.gather(*(self._is_cached(request) for request in requests)))
+
+    async def _is_cached(self, request: RenderRequest) -> bool:
+        try:
+            language = (await asyncio.to_thread(self._library.find, request.voice_id)).language
+            stages, is_ours = await self._stages(request.voice_id)
+        except AvatarError:  # it will say so when its turn comes
+            return False
+        return is_ours and await is_cached(stages, request, language.split("_")[0], Memo(self._shards, request.cache))
+
+    async def load(self) -> tuple[int, int]:
+        """Renders at work, and those that wait for their turn."""
+        return self._admission.at_work, self._admission.waiting
+
+    async def take_measures(self) -> Snapshot:
+        """What it has counted since it was last asked."""
+        return meter().take()
+
+    async def _take(self, request: RenderRequest, language: str, narrator: Narrator) -> tuple[Take, Memo, bool]:
         """The DAG, tried again where a release or an object is lost on the way. True: by stages of our release."""
         use, give_up_at = request.cache, time.monotonic() + _ROLLOUT_S
         while True:
             try:
-                return await self._try(request, language, use)
+                return await self._try(request, language, use, narrator)
             except StageChanged as error:
                 self._nodes.clear()
                 lost: Exception = error
@@ -105,13 +146,16 @@ class Renderer:
                 raise Unavailable(str(lost), hint="Try again in a few seconds.") from lost
             await asyncio.sleep(_AGAIN_AFTER_S)
 
-    async def _try(self, request: RenderRequest, language: str, use: CacheUse) -> tuple[Take, Memo, bool]:
+    async def _try(
+        self, request: RenderRequest, language: str, use: CacheUse, narrator: Narrator
+    ) -> tuple[Take, Memo, bool]:
         """Once; Ray's own errors in the words of the tree."""
         try:
             stages, is_ours = await self._stages(request.voice_id)
             # What another release makes is given to the user, but not kept.
             memo = Memo(self._shards, use if is_ours else "bypass")
-            recorder = Recording(self._settings.voice.media, request.timing)
+            recorder = Recording(self._settings.voice.media, request.timing, narrator.sentence)
+            narrator.listen_to(recorder)
             return await render(stages, request, language.split("_")[0], recorder, memo), memo, is_ours
         except RequestCancelledError:
             raise
@@ -205,6 +249,17 @@ class Renderer:
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Outside the request's context: Serve would cancel it with the request."""
         return asyncio.get_event_loop().create_task(work, context=contextvars.Context())
+
+
+def _log(result: RenderResult, seconds: float) -> None:
+    logger.info(
+        "render %s: %d characters, %.2f s of audio in %.0f ms%s",
+        result.render_id,
+        len(result.request.text),
+        result.duration_ms / 1000,
+        seconds * 1000,
+        ", all of it cached" if result.cached else "",
+    )
 
 
 def _call(remote: Callable[..., Any], node: Node, value: Any) -> Any:

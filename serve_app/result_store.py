@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from deployments.cache.stores.filesystem import open_filesystem, write_whole
 from deployments.core.errors import NotFound, StorageFailed
 from deployments.core.types import Take
 
-from .results import RenderResult, document, media_files
+from .results import RenderResult, document, media_files, read
 
 _RENDER_ID = re.compile(r"[0-9a-f]{32}")
 _LINK = "same_as"
@@ -78,12 +79,63 @@ class ResultStore:
         """
         try:
             for name, content in {**media_files(result, take), "response.json": document(result)}.items():
-                write_whole(self._files, self._path(result.render_id, name), content)
+                write_whole(self._files, self._path(result.folder, name), content)
         except OSError as error:
             # What is there already would keep a full disk full for as long as results live.
             with contextlib.suppress(OSError):
-                self._delete(result.render_id)
+                self._delete(result.folder)
             raise StorageFailed(f"{self._root}: {error}", hint=_FULL_HINT) from error
+
+    def add(self, ref: str, name: str, content: bytes) -> None:
+        """Writes one more file into a folder of results.
+
+        Raises:
+            StorageFailed
+        """
+        try:
+            write_whole(self._files, self._path(ref, name), content)
+        except OSError as error:
+            raise StorageFailed(f"{self._root}: {error}", hint=_FULL_HINT) from error
+
+    def discard(self, ref: str) -> None:
+        """Removes what a render that was given up has written so far; says nothing where that fails."""
+        with contextlib.suppress(OSError):
+            self._delete(ref)
+
+    def publish(self, render_id: str, ref: str) -> None:
+        """Makes a folder of results that of a render, in place of what was so before, at once.
+
+        Raises:
+            StorageFailed
+        """
+        try:
+            if not (self._local and self._replace_link(render_id, ref)):
+                write_whole(self._files, self._path(render_id, _LINK), ref.encode())
+        except OSError as error:
+            raise StorageFailed(f"{self._root}: {error}", hint=_FULL_HINT) from error
+
+    def _replace_link(self, render_id: str, ref: str) -> bool:
+        made = self._path(f"{render_id}.{secrets.token_hex(4)}")
+        try:
+            os.symlink(ref, made)
+            os.replace(made, self._path(render_id))
+        except OSError:  # the file system has no such links; or it is full, and then a file fails too
+            with contextlib.suppress(OSError):
+                os.unlink(made)
+            return False
+        return True
+
+    def read(self, render_id: str) -> RenderResult:
+        """What is known of a finished render; its own render_id is that of the render that made the files.
+
+        Raises:
+            NotFound: no such render, or it has expired.
+        """
+        file = self.find(render_id, "response.json")
+        try:
+            return read(b"".join(file.read(0, file.size_bytes)))
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise NotFound(f"render {render_id} cannot be read: {error}", hint="Render it again.") from error
 
     def link(self, render_id: str, origin_id: str) -> None:
         """Makes the files of another render those of `render_id` too, for as long as results live.

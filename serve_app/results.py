@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypeVar
+
+import numpy as np
 
 from deployments.cache.made import Tally
 from deployments.core.types import EyeEvent, RenderRequest, Take, VisemeSet, WordSpan
 from deployments.media import captions, encoding
 from deployments.media.projection import BlendShapes, MouthCue, arkit, mouth_cues
+
+RowT = TypeVar("RowT")
 
 
 def new_render_id() -> str:
@@ -54,12 +58,43 @@ class RenderResult:
     """True: nothing was computed for it."""
     release: str = ""
     """Of the server that made it; empty where stages of two releases did."""
+    ref: str = ""
+    """Folder of its files; empty: that of its render_id."""
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder in which its files are."""
+        return self.ref or self.render_id
 
     @property
     def size_bytes(self) -> int:
         """About what it takes in memory: a small frozen dataclass is 250 bytes with its numbers."""
         spans = len(self.mouth_cues) + len(self.eye_events) + len(self.words) + 4
         return 250 * spans + 8 * len(self.request.text) + (self.blend_shapes.frames.nbytes if self.blend_shapes else 0)
+
+
+def read(content: bytes) -> RenderResult:
+    """The result that a response.json says; what this release does not know is passed over."""
+    plain = json.loads(content)
+    known = {each.name for each in fields(RenderResult)}
+    shapes = plain.pop("blend_shapes")
+    return RenderResult(
+        **{
+            **{name: value for name, value in plain.items() if name in known},
+            "request": _dataclass(RenderRequest, plain["request"]),
+            "mouth_cues": tuple(_dataclass(MouthCue, each) for each in plain["mouth_cues"]),
+            "eye_events": tuple(_dataclass(EyeEvent, each) for each in plain["eye_events"]),
+            "words": tuple(_dataclass(WordSpan, each) for each in plain["words"]),
+            "stages": {stage: _dataclass(StageTiming, each) for stage, each in plain["stages"].items()},
+            "blend_shapes": shapes
+            and BlendShapes(shapes["fps"], tuple(shapes["names"]), np.array(shapes["frames"], np.float32)),
+        }
+    )
+
+
+def _dataclass(kind: type[RowT], plain: Mapping[str, Any]) -> RowT:
+    known = {each.name for each in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in plain.items() if name in known})
 
 
 def describe(

@@ -15,8 +15,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from deployments.cache.contract import CacheOptions
 from deployments.cache.stores.filesystem import open_filesystem
+from deployments.jobs.contract import JobOptions, Rules
 from deployments.media.recording import MediaOptions
 from deployments.tts.voices import VoiceLibrary
+
+from .access_settings import AccessSettings
 
 
 class Section(BaseModel):
@@ -51,7 +54,9 @@ class Timeouts(Section):
     lipsync_generation: float = Field(default=20, gt=0, le=120)
     """One sentence."""
     sync_render: float = Field(default=60, gt=0, le=3600)
-    """A render that a client waits for."""
+    """A client waits for a render; then it is told where to ask for it, and the render goes on."""
+    without_progress: float = Field(default=300, gt=0, le=3600)
+    """A job that says nothing: waiting for a busy replica takes its time, too."""
 
 
 class EngineChoice(Section):
@@ -107,9 +112,9 @@ class Limits(Section):
     """What the server takes on."""
 
     max_concurrent_requests: int = Field(default=10, ge=1)
-    """Renders that one Renderer replica computes at a time."""
-    max_queued_requests: int = Field(default=50, ge=0)
-    """Renders waiting for their turn; more are answered with 429. What is cached needs no turn."""
+    """Renders that the server computes at a time."""
+    max_queued_requests: int = Field(default=10_000, ge=0)
+    """Jobs waiting for their turn; more are answered with 429. What is cached needs no turn."""
 
 
 class Monitoring(Section):
@@ -124,6 +129,9 @@ PLAIN_NAMES: dict[str, tuple[str, str]] = {
     "TTS_TIMEOUT": ("timeouts", "tts_generation"),
     "CACHE_ENABLED": ("cache", "enabled"),
     "CACHE_DIR": ("cache", "cache_dir"),
+    "VALKEY_HOST": ("jobs", "valkey_host"),
+    "VALKEY_PORT": ("jobs", "valkey_port"),
+    "VALKEY_PASSWORD": ("jobs", "valkey_password"),
     "SYNC_TIMEOUT_SECONDS": ("timeouts", "sync_render"),
     "MAX_CONCURRENT_REQUESTS": ("limits", "max_concurrent_requests"),
     "DATA_DIR": ("storage", "data_dir"),
@@ -162,6 +170,8 @@ class Settings(BaseSettings):
     performance: Performance = Performance()
     timeouts: Timeouts = Timeouts()
     cache: CacheOptions = CacheOptions()
+    jobs: JobOptions = JobOptions()
+    access: AccessSettings = AccessSettings()
     voice: Voice = Voice()
     storage: Storage = Storage()
     limits: Limits = Limits()
@@ -214,6 +224,22 @@ class Settings(BaseSettings):
             return chosen
         # Replicas do not run in the folder that the server was started in.
         return str(Path(chosen).expanduser().resolve() if chosen else self.storage.data_dir / "cache")
+
+    @property
+    def job_rules(self) -> Rules:
+        """How much the jobs room takes on."""
+        return Rules(
+            at_once=self.limits.max_concurrent_requests,
+            max_queued=self.limits.max_queued_requests,
+            stall_s=self.timeouts.without_progress,
+            ttl_s=self.storage.results_ttl_hours * 3600,
+            max_attempts=self.jobs.max_attempts,
+        )
+
+    @property
+    def server_name(self) -> str:
+        """Tells servers of one machine apart, which may share DATA_DIR: each leads jobs of its own."""
+        return os.environ.get("PORT", "")
 
     @property
     def results_url(self) -> str:

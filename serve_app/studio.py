@@ -1,117 +1,252 @@
-"""All that the API sees of the system. Ray-free: what renders is handed in."""
+"""All that the API sees of the system. Ray-free: what does the work is handed in."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+import contextlib
+import re
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import replace
 
-from deployments.cache.contract import LevelStats, Removed
 from deployments.core import keys
-from deployments.core.errors import NotFound, TimedOut
-from deployments.core.types import RenderRequest
+from deployments.core.errors import Conflict, Forbidden, JobFailed, NotFound, TimedOut
+from deployments.core.types import Priority, RenderRequest
+from deployments.jobs.client import Client, Update, View
+from deployments.jobs.contract import Job, JobOptions, Page, State, Submission, result_ref
+from deployments.jobs.webhooks import check_callback
 from deployments.tts.voices import VoiceInfo, VoiceLibrary, catalogue
 
 from .answers import Answers
+from .flights import Flights
+from .narrator import part_name
+from .operations import CacheControl, Cluster
+from .order import CLASSES, Order
 from .result_store import ResultStore
 from .results import RenderResult, new_render_id
 
-ResultT = TypeVar("ResultT")
-Render = Callable[[RenderRequest, str], Coroutine[Any, Any, RenderResult]]
-"""Renders a request under a render ID and stores the result. Called in the request's context, may run outside it."""
-
-
-@dataclass(frozen=True)
-class CacheStats:
-    """Numbers of the whole server, by level."""
-
-    answers: LevelStats
-    """Finished answers, all ingress replicas together."""
-    level_1: LevelStats
-    """Values in the object store."""
-    level_2: LevelStats
-    """Values in files."""
-
-
-class CacheControl(Protocol):
-    """The cache of the whole server."""
-
-    async def stats(self) -> CacheStats:
-        """Its numbers."""
-
-    async def forget(self, prefix: str) -> None:
-        """Drops the finished answers whose keys begin so, wherever they were given."""
-
-    async def clear(self) -> Removed:
-        """Empties every level."""
-
-    async def cleanup(self) -> Removed:
-        """Removes what has expired or is beyond the size limit."""
+_JOB_ID = re.compile(r"[0-9a-f]{32}")
+_CHUNK_BYTES = 64 * 1024
 
 
 class Studio:
-    """Speaks texts and knows the voices and the results."""
+    """Speaks texts, at once or as jobs, and knows the voices and the results."""
 
     def __init__(
         self,
-        render: Render,
+        jobs: Client,
         results: ResultStore,
         library: VoiceLibrary,
         timeout_s: float,
         answers: Answers | None,
         cache: CacheControl,
+        cluster: Cluster,
+        options: JobOptions,
         release: str = "",
     ) -> None:
         """
         Args:
-            render: does the work.
-            results: where it stores what it made.
+            jobs: has everything done.
+            results: where the files of finished jobs are.
             library: the voices of this machine.
-            timeout_s: limit of one render in seconds, its time in the queue included.
+            timeout_s: a client waits for a render so many seconds at most.
             answers: those given before; None when the cache is off.
             cache: the levels behind.
+            cluster: what runs where.
+            options: of the jobs room.
             release: that of this process; an answer of another is not given again.
         """
-        self._render = render
         self._timeout_s = timeout_s
         self._answers = answers
         self._release = release
+        self._options = options
+        self._flights = Flights()
+        self.jobs = jobs
         self.results = results
         self.library = library
         self.cache = cache
+        self.cluster = cluster
         self.caches = answers is not None
         """Whether anything is cached."""
-        self.active = 0
-        """Renders at work or waiting in this process."""
 
-    async def speak(self, request: RenderRequest) -> RenderResult:
-        """Renders and waits for it.
+    async def speak(self, request: RenderRequest, order: Order) -> RenderResult:
+        """Renders and waits for it. When nobody waits any more because all have left, the render is cancelled.
 
         Args:
             request: an empty voice_id means the default voice.
+            order: how.
 
         Raises:
             UnknownVoice, VoiceNotInstalled: before anything is started.
-            TimedOut: the render is given up.
-            AvatarError: as the stages raise it.
+            StillRunning: the job goes on, but this took too long.
+            JobFailed: as the job did.
+            AvatarError: what is wrong with the order.
         """
+        await self._check(order)
         request, spoken = await asyncio.to_thread(self._identify, request)
-        if self._answers is None or request.cache == "bypass":
-            return await self._within_time(self._render(request, new_render_id()))
+        alone = order.idempotency_key or order.callback_url or request.cache == "bypass"
+        if self._answers is None or alone:
+            key = new_render_id()
+            return (await self._share(key, request, order))[0]
         key = f"{spoken} {request.timing} {request.viseme_set}"
         known = self._answers.recall(key) if request.cache == "use" else None
         if known and (again := await self._again(known)):
             return again
-        shared = self._answers.share(f"{request.cache} {key}", lambda: self._render(request, new_render_id()))
-        answer, is_ours = await self._within_time(shared)
-        if not is_ours:
-            return await self._again(answer) or answer
+        answer, is_ours = await self._share(f"{order.owner} {request.cache} {key}", request, order, key)
+        return answer if is_ours else await self._again(answer) or answer
+
+    async def _share(
+        self, flight: str, request: RenderRequest, order: Order, key: str = ""
+    ) -> tuple[RenderResult, bool]:
+        async def render(render_id: str) -> RenderResult:
+            answer = await self._finish(self._submission(request, order, "high", render_id))
+            if key:
+                await self._keep(key, request, answer)
+            return answer
+
+        return await self._flights.share(flight, new_render_id, render, self._timeout_s)
+
+    async def _finish(self, submission: Submission) -> RenderResult:
+        job = await self.jobs.finish(submission)
+        raise_if_failed(job)
+        return await asyncio.to_thread(self.results.read, job.job_id)
+
+    async def _keep(self, key: str, request: RenderRequest, answer: RenderResult) -> None:
+        if self._answers is None:
+            return
         if request.cache == "refresh":
-            await self.cache.forget(spoken)  # whatever the form in which it was asked for
+            await self.cache.forget(key.partition(" ")[0])  # whatever the form in which it was asked for
         if answer.release == self._release:
             self._answers.keep(key, answer)
-        return answer
+
+    async def submit(self, request: RenderRequest, order: Order) -> Job:
+        """Hands a render in as a job; it is written down when this returns.
+
+        Raises:
+            AvatarError: as `speak`, before anything is started; or why the job is not taken in.
+        """
+        await self._check(order)
+        request, _ = await asyncio.to_thread(self._identify, request)
+        return await self.jobs.submit(self._submission(request, order, "normal", new_render_id()))
+
+    async def narrate(self, request: RenderRequest, order: Order) -> AsyncGenerator[bytes, None]:
+        """The bytes of an audio file in request.speech_format, as they are made. Left early, the job is cancelled.
+
+        Raises:
+            TimedOut: no part came in time.
+            AvatarError: as `speak`.
+        """
+        await self._check(order)
+        request, _ = await asyncio.to_thread(self._identify, request)
+        job = await self.jobs.submit(self._submission(request, order, "high", new_render_id()))
+        ended = False
+        try:
+            async for part in self._parts(job):
+                yield part
+            ended = True
+        finally:
+            if not ended:
+                self.jobs.abandon(job)
+
+    async def _parts(self, job: Job) -> AsyncGenerator[bytes, None]:
+        sent = made = attempt = 0
+        async with contextlib.aclosing(self.jobs.watch(job.job_id, 0)) as updates:
+            while update := await self._next(updates):
+                if update.attempt != attempt:  # a new attempt makes the parts again: the same ones
+                    made, attempt = 0, update.attempt
+                made += sum(event.stage == "speech" for event in update.events)
+                while sent < made:
+                    yield await asyncio.to_thread(self._part, result_ref(job.job_id, attempt), sent, job)
+                    sent += 1
+                if update.job:
+                    raise_if_failed(update.job)
+                    return
+
+    async def _next(self, updates: AsyncGenerator[Update, None]) -> Update | None:
+        try:
+            return await asyncio.wait_for(anext(updates), self._timeout_s)
+        except StopAsyncIteration:
+            return None
+        except TimeoutError:
+            raise TimedOut(f"no audio for {self._timeout_s:g} s", hint="Try again, or send a shorter text.") from None
+
+    def _part(self, ref: str, index: int, job: Job) -> bytes:
+        assert job.request.speech_format is not None
+        file = self.results.find(ref, part_name(index, job.request.speech_format))
+        return b"".join(file.read(0, file.size_bytes))
+
+    async def look(self, job_id: str, order: Order) -> tuple[View | None, RenderResult | None]:
+        """A job, and its result once it is completed. An answer that was given again has no job.
+
+        Raises:
+            NotFound: unknown, expired, or somebody else's.
+        """
+        try:
+            view = await self.job(job_id, order)
+        except NotFound:
+            return None, await asyncio.to_thread(self._answered, job_id, order)
+        if view.job.state != "completed":
+            return view, None
+        return view, await asyncio.to_thread(self.results.read, job_id)
+
+    def _answered(self, job_id: str, order: Order) -> RenderResult:
+        """An answer that was given again. What a job has made is for its owner to ask for."""
+        result = self.results.read(job_id)
+        if result.render_id == job_id and not order.sees_all:
+            raise NotFound(f"There is no job {job_id[:40]}.", hint="GET /jobs lists yours.")
+        return replace(result, render_id=job_id, cached=True, stages={})
+
+    async def job(self, job_id: str, order: Order) -> View:
+        """A job that the order may see.
+
+        Raises:
+            NotFound
+        """
+        if _JOB_ID.fullmatch(job_id):
+            view = (await self.jobs.get([job_id]))[0]
+            if order.visible in (None, view.job.owner):
+                return view
+        raise NotFound(f"There is no job {job_id[:40]}.", hint="GET /jobs lists yours.")
+
+    async def list_jobs(self, order: Order, state: State | None, limit: int, cursor: str | None) -> Page:
+        """Jobs that the order may see, newest first."""
+        return await self.jobs.page(order.visible, state, limit, cursor)
+
+    async def cancel(self, job_id: str, order: Order) -> Job:
+        """Ends a job.
+
+        Raises:
+            NotFound
+            Conflict: it has ended.
+        """
+        await self.job(job_id, order)
+        return await self.jobs.cancel(job_id, order.visible)
+
+    async def _check(self, order: Order) -> None:
+        if order.priority and CLASSES[order.priority] > CLASSES[order.highest]:
+            allowed = [name for name, rank in CLASSES.items() if rank <= CLASSES[order.highest]]
+            raise Forbidden(
+                f"priority: this key may not ask for {order.priority}.", hint=f"Allowed: {', '.join(allowed)}."
+            )
+        if order.callback_url is not None:
+            check_callback(order.callback_url, self._options)
+        await self.jobs.charge(order.owner, order.requests_per_minute)
+
+    def _submission(self, request: RenderRequest, order: Order, otherwise: Priority, job_id: str) -> Submission:
+        lowest_first = sorted((otherwise, order.highest), key=lambda name: CLASSES[name])
+        job = Job(
+            job_id=job_id,
+            owner=order.owner,
+            request=request,
+            priority=order.priority or lowest_first[0],
+            fingerprint=keys.digest((request, order.priority, order.callback_url)),
+            created_s=time.time(),
+            idempotency_key=order.idempotency_key,
+            callback_url=order.callback_url,
+            request_id=order.request_id,
+            told=order.callback_url is None,
+        )
+        return Submission(job, order.concurrent_jobs)
 
     def _identify(self, request: RenderRequest) -> tuple[RenderRequest, str]:
         """The request with its voice named, and a digest of what is spoken how. Blocking."""
@@ -124,25 +259,26 @@ class Studio:
         """A given answer under a render ID of its own; None when its media are gone."""
         render_id = new_render_id()
         try:
-            await asyncio.to_thread(self.results.link, render_id, known.render_id)
+            await asyncio.to_thread(self.results.link, render_id, known.folder)
         except NotFound:  # it will be replaced by the answer to come
             return None
         return replace(known, render_id=render_id, cached=True, stages={})
-
-    async def _within_time(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
-        self.active += 1
-        try:
-            return await asyncio.wait_for(work, self._timeout_s)
-        except TimeoutError:
-            raise TimedOut(
-                f"the render took longer than {self._timeout_s:g} s",
-                hint="Send a shorter text, or raise timeouts.sync_render (SYNC_TIMEOUT_SECONDS).",
-            ) from None
-        finally:
-            self.active -= 1
 
     async def voices(self) -> list[VoiceInfo]:
         """The installed voices, then the rest of the catalogue."""
         installed = await asyncio.to_thread(self.library.installed)
         missing = [voice for voice_id, voice in catalogue().items() if voice_id not in installed]
         return [*installed.values(), *missing]
+
+
+def raise_if_failed(job: Job) -> None:
+    """What a client that waits for an ended job is told.
+
+    Raises:
+        JobFailed
+        Conflict: it was cancelled.
+    """
+    if job.error:
+        raise JobFailed(job.error.message, hint=job.error.hint, status=job.error.status, code=job.error.code)
+    if job.state == "cancelled":
+        raise Conflict("The job was cancelled.", hint="Send it again if it was not meant to be.")

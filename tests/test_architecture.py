@@ -15,12 +15,15 @@ NAMES = [str(path.relative_to(ROOT)) for path in FILES]
 
 MAY_IMPORT_RAY = {
     "deployments/stage.py",
+    "deployments/meter.py",
     "serve_app/app.py",
     "serve_app/renderer.py",
     "serve_app/ingress.py",
     "serve_app/serving.py",  # the process that starts Ray
     "serve_app/config_file.py",  # Serve's own schema of the file
 }
+MAY_COUNT = {"deployments/stage.py", "serve_app/renderer.py", "serve_app/ingress.py"}
+"""Besides deployment.py: what lives in a replica, and so may import the meter."""
 HEAVY = {
     "piper",
     "onnx",
@@ -93,7 +96,7 @@ def test_relative_imports_are_resolved() -> None:
 
 def test_there_is_something_to_read() -> None:
     assert {"deployments/core/types.py", "deployments/stage.py", "serve_app/pipeline.py"} <= set(NAMES)
-    assert "ray" in _tops("deployments/stage.py")
+    assert "ray" in _tops("deployments/meter.py")
     assert {_room(_dotted(name)) for name in NAMES} >= {"tts", "lipsync", "media"}
 
 
@@ -132,9 +135,16 @@ def test_only_deployments_stand_on_the_stage(name: str) -> None:
     assert not uses or (name.startswith("deployments/") and name.endswith("/deployment.py"))
 
 
-def test_the_stage_stands_on_core_alone() -> None:
-    ours = {imported for imported in _imports("deployments/stage.py") if imported.startswith("deployments")}
-    assert all(imported.startswith("deployments.core.") for imported in ours)
+@pytest.mark.parametrize("name", NAMES)
+def test_only_replicas_stand_on_the_meter(name: str) -> None:
+    uses = any(imported.startswith("deployments.meter") for imported in _imports(name))
+    assert not uses or name in MAY_COUNT or (name.startswith("deployments/") and name.endswith("/deployment.py"))
+
+
+@pytest.mark.parametrize(("name", "others"), [("stage", {"deployments.meter.meter"}), ("meter", set())])
+def test_stage_and_meter_stand_on_core_alone(name: str, others: set[str]) -> None:
+    ours = {imported for imported in _imports(f"deployments/{name}.py") if imported.startswith("deployments")}
+    assert all(imported.startswith("deployments.core.") for imported in ours - others)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "/engines/" in name or name.endswith("/contract.py")])

@@ -1,17 +1,23 @@
 // The page: connects the form, the server, the player and everything that shows the present moment.
 
-import { VISEME_SET, fetchHealth, fetchVoices, renderSpeech } from "./api.js";
+import { access, wireAccess } from "./access.js";
+import { fetchHealth, fetchRender, fetchVoices, renderSpeech } from "./api.js";
 import { DrawnAvatar } from "./avatar.js";
 import { Captions } from "./captions.js";
+import { SpeechForm } from "./form.js";
+import { JobCard } from "./jobcard.js";
+import { Jobs } from "./jobs.js";
 import { wireLook } from "./look.js";
 import { Notices } from "./notices.js";
-import { Player, wavUrl } from "./player.js";
+import { Player } from "./player.js";
+import { inSeconds, showResult } from "./result.js";
 import { Stage } from "./stage.js";
 import { exposeStudio } from "./studio.js";
 import { Timeline } from "./timeline.js";
+import { transcriptOf } from "./transcript.js";
+import { setOf } from "./visemes.js";
 import { VoicePicker } from "./voices.js";
 
-const MAX_CHARACTERS = 5000; // the server's own limit, in code points
 const HEALTH_EVERY_MS = 20000;
 
 const nodes = Object.fromEntries([...document.querySelectorAll("[id]")].map((node) => [node.id, node]));
@@ -22,17 +28,9 @@ const stage = new Stage(nodes.canvas, player, drawnAvatar);
 const captions = new Captions(nodes.captions, (ms) => player.seek(ms));
 const timeline = new Timeline(nodes.timeline, (ms) => player.seek(ms));
 const voices = new VoicePicker(nodes);
+const form = new SpeechForm(nodes, voices);
+const jobs = new Jobs();
 let rendering = null; // the AbortController of the render that we wait for
-
-const lengthOf = (text) => [...text].length;
-const inSeconds = (ms) => (ms / 1000).toFixed(1);
-
-function showCount() {
-  const count = lengthOf(nodes.text.value);
-  nodes.count.textContent = `${count} / ${MAX_CHARACTERS}`;
-  nodes.count.classList.toggle("over", count > MAX_CHARACTERS);
-  return count;
-}
 
 function showBusy() {
   const busy = rendering !== null;
@@ -64,29 +62,18 @@ async function connect(onFailure = () => {}) {
   }
 }
 
-function fieldError() {
-  const count = showCount();
-  if (nodes.text.value.trim() === "") {
-    return { message: "There is nothing to say yet.", hint: "Write some text first." };
-  }
-  if (count <= MAX_CHARACTERS) return null;
-  return {
-    message: `The text has ${count} characters; ${MAX_CHARACTERS} is the limit.`,
-    hint: "Shorten it or speak it in parts.",
-  };
+/** What the form asks for; null where it must be changed first, which is said. */
+function readForm() {
+  const problem = form.findProblem();
+  if (problem) notices.fail(problem);
+  else notices.clear();
+  return problem ? null : form.fields;
 }
 
 async function speak() {
-  if (rendering) return;
-  const problem = fieldError();
-  if (problem) {
-    notices.fail(problem);
-    nodes.text.focus();
-    return;
-  }
-  notices.clear();
+  const fields = rendering ? null : readForm();
+  if (!fields) return;
   player.stop();
-  const fields = { text: nodes.text.value, speed: Number(nodes.speed.value), ...voices.choice };
   rendering = new AbortController();
   notices.say("Preparing the speech…");
   showBusy();
@@ -101,15 +88,36 @@ async function speak() {
   } finally {
     rendering = null;
     showBusy();
+    jobs.refresh(); // what was waited for is a job as well
   }
 }
 
+async function enqueue() {
+  const fields = readForm();
+  if (!fields) return;
+  notices.say("Adding to the queue…");
+  try {
+    await jobs.submit(fields);
+    notices.say("Added to the queue: see Jobs.");
+  } catch (error) {
+    notices.fail(error);
+  }
+}
+
+async function playJob(job) {
+  const render = await fetchRender(job.job_id);
+  const { text, words } = await transcriptOf(job, render);
+  notices.clear();
+  await present({ ...render, words }, text);
+}
+
 async function present(render, text) {
+  const words = render.words ?? [];
   player.load(render);
-  stage.setTrack(render, VISEME_SET);
-  captions.show(text, render.words ?? []);
-  timeline.show({ ...stage.track, words: render.words ?? [], durationMs: render.duration_ms });
-  showResult(render);
+  stage.setTrack(render, setOf(render));
+  captions.show(text, words);
+  timeline.show({ ...stage.track, words, durationMs: render.duration_ms });
+  showResult(nodes, render);
   notices.say("Speaking.");
   nodes.canvas.scrollIntoView({ block: "nearest" }); // on a phone the form hides the avatar
   try {
@@ -118,25 +126,6 @@ async function present(render, text) {
     if (error.name === "NotAllowedError") notices.say("The speech is ready. Press Play.");
     else if (error.name !== "AbortError") throw error; // stopped before the sound began
   }
-}
-
-function showResult(render) {
-  nodes.result.hidden = false;
-  const captionsUrl = render.captions_url;
-  const links = {
-    // Where Opus encoding failed, the server has WAV only.
-    linkOgg: render.audio_url.endsWith(".ogg") ? render.audio_url : null,
-    linkWav: wavUrl(render.audio_url),
-    linkVtt: captionsUrl, linkSrt: captionsUrl?.replace(/\.vtt$/, ".srt"),
-  };
-  for (const [id, url] of Object.entries(links)) {
-    nodes[id].hidden = !url;
-    if (url) nodes[id].href = url;
-  }
-  const made = render.cached ? "from the cache" : `made in ${inSeconds(render.processing_time_ms)} s`;
-  const voice = render.voice?.voice_id ? `${render.voice.voice_id}, ` : "";
-  const size = `${inSeconds(render.duration_ms)} s of speech, ${render.mouth_cues.length} cues`;
-  nodes.facts.textContent = `${voice}${size}, ${made}`;
 }
 
 function stop() {
@@ -148,10 +137,7 @@ function stop() {
 
 function wireForm() {
   nodes.form.addEventListener("submit", (event) => { event.preventDefault(); speak(); });
-  nodes.text.addEventListener("input", showCount);
-  nodes.speed.addEventListener("input", () => {
-    nodes.speedValue.textContent = `${Number(nodes.speed.value).toFixed(2)}×`;
-  });
+  nodes.enqueue.addEventListener("click", enqueue);
   nodes.stop.addEventListener("click", stop);
   nodes.play.addEventListener("click", () => {
     if (player.playing) player.pause();
@@ -160,8 +146,15 @@ function wireForm() {
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();
-    speak();
+    if (event.shiftKey) enqueue();
+    else speak();
   });
+}
+
+function wireJobs() {
+  new JobCard(nodes, jobs, playJob);
+  access.addEventListener("change", () => { notices.clear(); connect((error) => notices.fail(error)); jobs.restart(); });
+  jobs.start();
 }
 
 function wirePlayer() {
@@ -186,8 +179,9 @@ function wirePlayer() {
 wireForm();
 wirePlayer();
 wireLook(nodes, stage, drawnAvatar, notices);
-exposeStudio({ player, stage, captions, isBusy: () => rendering !== null });
-showCount();
+wireAccess(nodes);
+wireJobs();
+exposeStudio({ player, stage, captions, jobs, isBusy: () => rendering !== null });
 showBusy();
 connect((error) => notices.fail(error)); // later attempts are silent: the same alert over and over helps nobody
 setInterval(() => { if (!document.hidden) connect(); }, HEALTH_EVERY_MS);

@@ -2,7 +2,7 @@
 
 const copyOf = (value) => (value === null || value === undefined ? value : structuredClone(value));
 
-export function exposeStudio({ player, stage, captions, isBusy }) {
+export function exposeStudio({ player, stage, captions, jobs, isBusy }) {
   const studio = {
     /** The moment on screen: times in milliseconds, the cue in force, the mouth and eyes as drawn. */
     get state() {
@@ -27,6 +27,8 @@ export function exposeStudio({ player, stage, captions, isBusy }) {
     get eyesBox() { return copyOf(stage.renderer.eyesBox); },
     /** The completed render as the server sent it, or null. */
     get render() { return copyOf(player.render); },
+    /** The listed jobs as the server describes them, each with `seq` of its last event and `live`: its socket is open. */
+    get jobs() { return copyOf(jobs.report); },
     /** Pauses and draws exactly this moment, without idle movement; returns the state. */
     seek(ms) {
       player.hold(ms);

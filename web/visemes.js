@@ -94,6 +94,9 @@ export function guessSet(names) {
   return Object.keys(VISEME_SETS).reduce((best, set) => (score(set) > score(best) ? set : best));
 }
 
+/** The set that a render's cues are named after. ARKit has none: its blend shapes are not drawn here. */
+export const setOf = (render) => (render.viseme_set in VISEME_SETS ? render.viseme_set : "oculus");
+
 /** How unlike two mouths look: the opening and the lip contact count most. */
 export function poseDistance(a, b) {
   const importance = { open: 2, round: 1, tuck: 1.5, width: 1, tongue: 0.7, teeth: 0.3, clench: 0.3, press: 0.5 };

@@ -1,10 +1,6 @@
 // Choosing a voice: installed ones in the form, the rest of the catalogue as a list of download commands.
 
-const element = (tag, properties = {}, ...children) => {
-  const node = Object.assign(document.createElement(tag), properties);
-  node.append(...children);
-  return node;
-};
+import { element } from "./dom.js";
 
 const languageOf = (voice) =>
   [voice.language_name, voice.country].filter(Boolean).join(", ") || voice.language || "Other";

@@ -8,7 +8,6 @@ them by the version of the code: a shard never meets a caller of another release
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import time
 from collections.abc import Sequence
@@ -20,9 +19,10 @@ from ray.exceptions import RayError, TaskCancelledError
 from ray.serve.config import DeploymentActorConfig
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentResponse
-from ray.serve.metrics import Counter
 
 from deployments.core.errors import AvatarError, Unavailable
+from deployments.core.measures import CACHE_REQUESTS
+from deployments.meter import meter
 
 from .contract import CacheOptions, Follow, Found, Lead, LevelStats, Outcome, Refused, Removed
 from .shelf import Shelf
@@ -55,15 +55,6 @@ _RESULTS: dict[tuple[type, int | None], tuple[tuple[str, str], ...]] = {
     (Follow, None): (("1", "shared"),),
 }
 """What an answer says of each level. A peek without an answer is asked again, and counted then."""
-
-
-_TAGS = ("level", "result")  # Ray's own type says a tuple of one
-
-
-@functools.cache
-def cache_requests() -> Counter:
-    """One for all shards of a process: a metric's name can be taken only once."""
-    return Counter("avatar_cache_requests", "Lookups by level and result.", tag_keys=_TAGS)  # type: ignore[arg-type]
 
 
 class CacheShard(Shelf):
@@ -124,7 +115,7 @@ class RemoteShard:
         answers = await self._ask(nothing, _ASK_S, "begin", list(keys), token, list(peek))
         for outcome in answers.values():
             for level, result in _RESULTS.get((type(outcome), getattr(outcome, "level", None)), ()):
-                cache_requests().inc(tags={"level": level, "result": result})
+                meter().add(CACHE_REQUESTS, level=level, result=result)
         return answers
 
     async def follow(self, key: str, token: str) -> Found | Lead | Refused:
@@ -237,6 +228,6 @@ class RemoteShard:
         return self._miss(reason, otherwise)
 
     def _miss(self, reason: str, otherwise: AnswerT) -> AnswerT:
-        cache_requests().inc(tags={"level": "1", "result": reason})
+        meter().add(CACHE_REQUESTS, level="1", result=reason)
         self.faults[reason] = self.faults.get(reason, 0) + 1
         return otherwise

@@ -67,6 +67,13 @@ class Memo:
         self._peeked.update(found)
         return {asked[key] for key in found}
 
+    async def has(self, node: Node, *inputs: Any) -> bool:
+        """Whether the value of a stage for these plain inputs is in the cache."""
+        if not (self._shards and self._reads):
+            return False
+        key = await _key(node, inputs)
+        return isinstance((await self._shard(key).begin((), self._token, peek=[key])).get(key), Found)
+
     async def run(self, node: Node, work: Callable[..., Awaitable[ResultT]], *inputs: Any) -> Made[ResultT]:
         """The value of a stage.
 

@@ -1,23 +1,28 @@
 """Every error that a user can meet, as one tree.
 
     AvatarError 500
-    ├── BadInput 422 ── NothingToSpeak, UnknownVoice, VoiceNotInstalled, UnknownSpeaker
+    ├── BadInput 422 ── NothingToSpeak, UnknownVoice, VoiceNotInstalled, UnknownSpeaker, IdempotencyMismatch
+    ├── Unauthorized 401
+    ├── Forbidden 403
     ├── NotFound 404
-    ├── TooManyRequests 429
+    ├── Conflict 409
+    ├── BodyTooLarge 413
+    ├── TooManyRequests 429 ── QueueFull, RateLimited, TooManyJobs
+    ├── HeadersTooLarge 431
     ├── SynthesisFailed 500
     ├── StorageFailed 507
     ├── DownloadFailed 502
     ├── Unavailable 503 ── StageChanged
-    └── TimedOut 504
+    ├── TimedOut 504 ── StillRunning
+    └── JobFailed (as what the job failed of)
 
-Status and code stand on the class, and the constructor takes one positional message: anything else does not survive
-pickling between replicas. `serve_app/api/errors.py` is the one place that turns them into HTTP.
+Status and code stand on the class, and the constructor takes one positional message: pickling hands a new object that
+alone, and then its attributes. So what else an error carries is a keyword with a default, kept as an attribute.
+`serve_app/api/errors.py` is the one place that turns errors into HTTP.
 The message of a 5xx is for the log; clients of a 5xx get `public` instead.
 """
 
 from __future__ import annotations
-
-from typing import ClassVar
 
 
 class AvatarError(Exception):
@@ -30,9 +35,9 @@ class AvatarError(Exception):
         hint: the next step for the user, or None.
     """
 
-    status: ClassVar[int] = 500
-    code: ClassVar[str] = "internal_error"
-    public: ClassVar[str] = "Something failed inside the server."
+    status: int = 500
+    code: str = "internal_error"
+    public: str = "Something failed inside the server."
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -70,6 +75,26 @@ class UnknownSpeaker(BadInput):
     code = "unknown_speaker"
 
 
+class IdempotencyMismatch(BadInput):
+    """An Idempotency-Key that was used for another request."""
+
+    code = "idempotency_mismatch"
+
+
+class Unauthorized(AvatarError):
+    """No API key came with the request, or one that nobody was given."""
+
+    status = 401
+    code = "unauthorized"
+
+
+class Forbidden(AvatarError):
+    """The API key is known and does not allow this."""
+
+    status = 403
+    code = "forbidden"
+
+
 class NotFound(AvatarError):
     """No such render, file or route."""
 
@@ -77,13 +102,58 @@ class NotFound(AvatarError):
     code = "not_found"
 
 
+class Conflict(AvatarError):
+    """What is asked for does not fit the state that things are in, such as cancelling what has ended."""
+
+    status = 409
+    code = "conflict"
+
+
+class BodyTooLarge(AvatarError):
+    """The body has more bytes than the route takes."""
+
+    status = 413
+    code = "body_too_large"
+
+
 class TooManyRequests(AvatarError):
-    """The server works on as many renders as it may and its queue is full."""
+    """The server has taken on as much as it may.
+
+    Attributes:
+        retry_after_s: seconds that the client should wait.
+    """
 
     status = 429
     code = "too_many_requests"
-    retry_after_s: ClassVar[int] = 2
-    """Seconds a client should wait: about the time of one short render."""
+
+    def __init__(self, message: str, *, hint: str | None = None, retry_after_s: float = 2) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s  # by default about the time of one short render
+
+
+class QueueFull(TooManyRequests):
+    """As many renders wait as may wait."""
+
+    code = "queue_full"
+
+
+class RateLimited(TooManyRequests):
+    """The API key has started as many renders in a minute as it may."""
+
+    code = "rate_limited"
+
+
+class TooManyJobs(TooManyRequests):
+    """The API key has as many jobs at work or waiting as it may."""
+
+    code = "too_many_jobs"
+
+
+class HeadersTooLarge(AvatarError):
+    """The request has more headers, or more bytes in them, than the server takes."""
+
+    status = 431
+    code = "headers_too_large"
 
 
 class SynthesisFailed(AvatarError):
@@ -129,3 +199,27 @@ class TimedOut(AvatarError):
     status = 504
     code = "timed_out"
     public = "The render took longer than the server allows."
+
+
+class StillRunning(TimedOut):
+    """Nobody waits any longer, but the job goes on.
+
+    Attributes:
+        render_id: of the job: its result can be asked for.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, render_id: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.render_id = render_id
+
+
+class JobFailed(AvatarError):
+    """A job that somebody waits for has failed: says so as the error did that it failed of."""
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, status: int = 500, code: str = AvatarError.code
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.public = message  # it was made for the user's eyes when the job failed
+        self.status = status
+        self.code = code

@@ -159,6 +159,12 @@ class Take:
     """Opus; None where encoding failed."""
 
 
+Priority = Literal["high", "normal", "low"]
+"""Class of a job in the queue."""
+
+SpeechFormat = Literal["wav", "mp3", "opus", "flac", "pcm"]
+"""Audio file of /v1/audio/speech; pcm is 24 kHz, 16 bit, mono, without a header."""
+
 CacheUse = Literal["use", "bypass", "refresh"]
 """use: what is there is taken; bypass: nothing is read or kept; refresh: all is computed and replaces what is there."""
 
@@ -177,3 +183,5 @@ class RenderRequest:
     viseme_set: VisemeSet = "basic"
     timing: Timing = "natural"
     cache: CacheUse = "use"
+    speech_format: SpeechFormat | None = None
+    """Also as an audio file of this format, sentence by sentence."""

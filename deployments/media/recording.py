@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -45,12 +45,14 @@ def node(options: MediaOptions) -> Node:
 class Recording:
     """Grows in the order of the text; encodes while later sentences are still being spoken."""
 
-    def __init__(self, options: MediaOptions, timing: Timing, on_sentence: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self, options: MediaOptions, timing: Timing, on_sentence: Callable[[AudioClip], Awaitable[object]] | None = None
+    ) -> None:
         """
         Args:
             options: pauses, mouth and eyes.
             timing: natural or exact.
-            on_sentence: called after each sentence.
+            on_sentence: awaited after each sentence with its sound and the pause before it.
         """
         self._options = options
         self._timing = timing
@@ -58,6 +60,8 @@ class Recording:
         self._timeline = Timeline(Pauses(options.sentence_pause_ms / 1000, options.paragraph_pause_ms / 1000))
         self._opus: OpusFile | None = None
         self._encodes = True
+        self.sentences = 0
+        """How many there are or will be; 0 until that is known."""
 
     @property
     def duration_s(self) -> float:
@@ -69,7 +73,7 @@ class Recording:
         sound = self._timeline.add(speech, track, start_char, ends_paragraph)
         await asyncio.to_thread(self._encode, sound)
         if self._on_sentence:
-            self._on_sentence()
+            await self._on_sentence(sound)
 
     async def finish(self) -> Take:
         """Everything that crosses sentences, computed once over the whole timeline."""

@@ -10,29 +10,38 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from ..settings import Settings
 from ..studio import Studio
-from . import cache, errors, media, operations, renders
+from . import cache, edge, errors, health, jobs, media, operations, progress, renders, speech
+from .access import Access
 
 WEB_DIR = Path(__file__).parents[2] / "web"
 
 
-def create_app(studio: Studio, audio_base_url: str | None = None) -> FastAPI:
+def create_app(studio: Studio, settings: Settings) -> FastAPI:
     """All routes, and the page at /.
 
     Args:
         studio: does the work.
-        audio_base_url: put in front of /{id}.ogg in audio_url; None for the address that the client used.
+        settings: who may do what, how long bodies may be, what addresses answers have.
     """
     app = FastAPI(
         title="avatar-serve",
         version=version("avatar-serve"),
         description="Text in; speech, exact lip sync and eye animation for a browser avatar out.",
     )
+    access = Access(settings.access.keys)
+    audio_base_url = settings.storage.audio_base_url
     errors.install(app)
-    app.include_router(renders.router(studio, audio_base_url))
+    edge.install(app, settings.access.cors_origins, settings.access.max_body_bytes, {})
+    app.include_router(renders.router(studio, access, audio_base_url))
+    app.include_router(jobs.router(studio, access))
+    app.include_router(progress.router(studio))
+    app.include_router(speech.router(studio, access))
     app.include_router(media.router(studio))
-    app.include_router(operations.router(studio))
-    app.include_router(cache.router(studio))
+    app.include_router(health.router(studio, access, settings))
+    app.include_router(operations.router(studio, access, settings))
+    app.include_router(cache.router(studio, access))
     _add_page(app)
     return app
 

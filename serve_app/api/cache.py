@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from deployments.cache.contract import LevelStats, Removed
 
-from ..studio import CacheStats, Studio
+from ..operations import CacheStats
+from ..studio import Studio
+from .access import Access, Caller
+from .schemas import ERRORS
 
 
 class CacheLevel(BaseModel):
@@ -78,25 +81,27 @@ def _percent(part: float, whole: float) -> float:
     return round(100 * part / whole, 1) if whole else 0.0
 
 
-def router(studio: Studio) -> APIRouter:
+def router(studio: Studio, access: Access) -> APIRouter:
     """
     Args:
         studio: knows the cache.
+        access: who may ask.
     """
     routes = APIRouter(tags=["operations"])
+    admin = Depends(access.admin)
 
-    @routes.get("/cache/stats")
-    async def cache_stats() -> CacheReport:
+    @routes.get("/cache/stats", responses=ERRORS)
+    async def cache_stats(_caller: Caller = admin) -> CacheReport:
         """How full the cache is and how often it helps, by level."""
         return CacheReport.of_all(await studio.cache.stats(), studio.caches)
 
-    @routes.delete("/cache/clear")
-    async def clear_cache() -> CacheRemoval:
+    @routes.delete("/cache/clear", responses=ERRORS)
+    async def clear_cache(_caller: Caller = admin) -> CacheRemoval:
         """Empties every level. Finished renders stay: they are results, not cache."""
         return CacheRemoval.of(await studio.cache.clear())
 
-    @routes.post("/cache/cleanup")
-    async def clean_cache() -> CacheRemoval:
+    @routes.post("/cache/cleanup", responses=ERRORS)
+    async def clean_cache(_caller: Caller = admin) -> CacheRemoval:
         """Removes what has expired or is beyond the size limit, now instead of within the hour."""
         return CacheRemoval.of(await studio.cache.cleanup())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from deployments.core.errors import AvatarError, TooManyRequests
+from deployments.core.errors import AvatarError, StillRunning, TooManyRequests, Unauthorized
 
 logger = logging.getLogger("ray.serve")
 
@@ -24,6 +25,21 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
+def refusal(error: AvatarError) -> JSONResponse:
+    """The answer to a request that is refused.
+
+    Args:
+        error: a 4xx: what it says is shown to the client.
+    """
+    return _answer(error.status, error.code, str(error), error.hint, _headers(error))
+
+
+def _headers(error: AvatarError) -> dict[str, str] | None:
+    if isinstance(error, TooManyRequests):
+        return {"Retry-After": str(max(1, math.ceil(error.retry_after_s)))}  # RFC 9110: whole seconds
+    return {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorized) else None
+
+
 def _answer(
     status: int, code: str, message: str, hint: str | None, headers: dict[str, str] | None = None
 ) -> JSONResponse:
@@ -34,11 +50,19 @@ async def _avatar_error(request: Request, error: Exception) -> JSONResponse:
     # An error from another replica comes as Ray's subclass of it, whose text is a traceback: the cause is the original.
     original = getattr(error, "cause", error)
     assert isinstance(original, AvatarError)
-    headers = {"Retry-After": str(original.retry_after_s)} if isinstance(original, TooManyRequests) else None
     if original.status < 500:
-        return _answer(original.status, original.code, str(original), original.hint, headers)
+        return refusal(original)
+    if isinstance(original, StillRunning):
+        return _still_running(request, original)
     logger.error("request %s: %s: %s", _request_id(request), type(original).__name__, original)
     return _answer(original.status, original.code, original.public, original.hint or _where(request))
+
+
+def _still_running(request: Request, error: StillRunning) -> JSONResponse:
+    poll_url = f"{str(request.base_url).rstrip('/')}/v1/avatar/render/{error.render_id}"
+    detail = {"code": error.code, "message": str(error), "hint": error.hint}
+    content = {"error": {**detail, "render_id": error.render_id, "poll_url": poll_url}}
+    return JSONResponse(content, error.status, {"Location": poll_url})
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
@@ -99,6 +123,8 @@ _HINTS = {
     "viseme_set": "Allowed: basic, oculus, azure, rhubarb, arkit.",
     "timing": "Allowed: natural, exact.",
     "cache": "Allowed: use, bypass, refresh.",
+    "priority": "Allowed: high, normal, low.",
+    "callback_url": "callback_url is an http or https address of at most 2048 characters.",
 }
 
 

@@ -1,29 +1,57 @@
-"""/v1/voices and /health."""
+"""/v1/voices, /config and /metrics."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+import re
+from typing import Any
 
+from fastapi import APIRouter, Depends, Response
+
+from ..settings import Settings
 from ..studio import Studio
-from .schemas import Health, VoiceEntry, VoiceList
+from .access import Access, Caller
+from .schemas import ERRORS, VoiceEntry, VoiceList
+
+_LOGIN = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+"""User and password in an URL (RFC 3986, userinfo)."""
 
 
-def router(studio: Studio) -> APIRouter:
+def router(studio: Studio, access: Access, settings: Settings) -> APIRouter:
     """
     Args:
-        studio: knows the voices.
+        studio: knows the voices, and whom to ask for numbers.
+        access: who may ask.
+        settings: the effective ones.
     """
     routes = APIRouter(tags=["operations"])
+    user = Depends(access.user)
+    admin = Depends(access.admin)
 
-    @routes.get("/v1/voices")
-    async def voices() -> VoiceList:
+    @routes.get("/v1/voices", responses=ERRORS)
+    async def voices(_caller: Caller = user) -> VoiceList:
         """Voices that can speak now, and those of the catalogue with the command that installs each."""
         entries = [VoiceEntry.of(voice) for voice in await studio.voices()]
         return VoiceList(default=studio.library.default, voices=entries)
 
-    @routes.get("/health")
-    async def health() -> Health:
-        """Answers once every stage is ready."""
-        return Health(pending_jobs=studio.active)
+    @routes.get("/config", responses=ERRORS)
+    async def config(_caller: Caller = admin) -> dict[str, Any]:
+        """The effective settings: the file's, with the environment on top. Secrets are masked."""
+        masked: dict[str, Any] = without_logins(settings.model_dump(mode="json"))
+        return masked
+
+    @routes.get("/metrics", response_class=Response, responses=ERRORS)
+    async def metrics(_caller: Caller = admin) -> Response:
+        """Numbers of the whole server in Prometheus' text format, whichever replica answers."""
+        content_type, text = await studio.jobs.metrics()
+        return Response(text, media_type=content_type)
 
     return routes
+
+
+def without_logins(value: Any) -> Any:
+    """The same with *** for the user and password of every URL in it."""
+    if isinstance(value, dict):
+        return {name: without_logins(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [without_logins(each) for each in value]
+    return _LOGIN.sub("***", value) if isinstance(value, str) else value

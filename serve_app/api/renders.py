@@ -1,36 +1,72 @@
-"""/v1/avatar/render: text in, a completed render out; its captions."""
+"""/v1/avatar/render: text in, a completed render out, at once or as a job; its captions."""
 
 from __future__ import annotations
 
 import time
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 
 from ..studio import Studio
+from .access import Access, Caller
+from .job_schemas import Accepted, CompletedJob, JobReport
 from .media import file_response
+from .orders import base_of, order_of, visitor
 from .schemas import ERRORS, RenderBody, RenderResponse
 
 _CAPTION_TYPES = {"vtt": "text/vtt; charset=utf-8", "srt": "application/x-subrip; charset=utf-8"}
+_OnlyOnce = Annotated[
+    str | None,
+    Header(description="Sent again with the same key and body, nothing is started anew: the answer is the same job's."),
+]
 
 
-def router(studio: Studio, audio_base_url: str | None) -> APIRouter:
+def router(studio: Studio, access: Access, audio_base_url: str | None) -> APIRouter:
     """
     Args:
         studio: does the work.
+        access: who may ask.
         audio_base_url: put in front of /{id}.ogg; None for the address that the client used.
     """
     routes = APIRouter(tags=["renders"])
+    user = Depends(access.user)
+
+    def audio_base(base: str) -> str:
+        return (audio_base_url or f"{base}/audio").rstrip("/")
 
     @routes.post("/v1/avatar/render", responses=ERRORS)
-    async def render(body: RenderBody, request: Request) -> RenderResponse:
-        """Speaks a text and waits for it."""
+    async def render(
+        body: RenderBody, request: Request, caller: Caller = user, idempotency_key: _OnlyOnce = None
+    ) -> RenderResponse:
+        """Speaks a text and waits for it. After SYNC_TIMEOUT_SECONDS the answer is 504 with a poll_url: it goes on."""
         started = time.monotonic()
-        result = await studio.speak(body.to_request())
-        base = str(request.base_url).rstrip("/")
-        audio_base = (audio_base_url or f"{base}/audio").rstrip("/")
-        return RenderResponse.of(result, audio_base, base, (time.monotonic() - started) * 1000)
+        result = await studio.speak(body.to_request(), order_of(caller, request, body.priority, body.callback_url))
+        base = base_of(request)
+        return RenderResponse.of(result, audio_base(base), base, (time.monotonic() - started) * 1000)
 
-    @routes.get("/v1/avatar/render/{render_id}/captions.{extension}", response_class=Response)
+    @routes.post("/v1/avatar/render_async", status_code=202, responses=ERRORS)
+    async def render_async(
+        body: RenderBody, request: Request, caller: Caller = user, idempotency_key: _OnlyOnce = None
+    ) -> Accepted:
+        """Takes a text in as a job: it is written down when the answer comes, and will be done whatever dies."""
+        order = order_of(caller, request, body.priority, body.callback_url)
+        return Accepted.of(await studio.submit(body.to_request(), order), base_of(request))
+
+    @routes.get("/v1/avatar/render/{render_id}", responses=ERRORS)
+    async def poll(
+        render_id: str, request: Request, caller: Caller = user
+    ) -> CompletedJob | JobReport | RenderResponse:
+        """A render's state, and its result once it is completed. Always 200 for one that is known."""
+        base = base_of(request)
+        view, result = await studio.look(render_id, visitor(caller))
+        if view is None:
+            assert result is not None
+            return RenderResponse.of(result, audio_base(base), base, 0.0)
+        if result is None:
+            return JobReport.of(view.job, view.position, base)
+        return CompletedJob.of_view(view, result, audio_base(base), base)
+
+    @routes.get("/v1/avatar/render/{render_id}/captions.{extension}", response_class=Response, responses=ERRORS)
     @routes.head("/v1/avatar/render/{render_id}/captions.{extension}", include_in_schema=False)
     async def captions(render_id: str, extension: str, request: Request) -> Response:
         """Captions of a render: .vtt (word by word) or .srt."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
-from deployments.core.types import CacheUse, RenderRequest, Timing, VisemeSet
+from deployments.core.types import CacheUse, Priority, RenderRequest, Timing, VisemeSet
 from deployments.tts.voices import VoiceInfo
 
 from ..results import RenderResult
@@ -36,6 +36,16 @@ class RenderBody(BaseModel):
         CacheUse,
         Field(description="bypass: nothing is read or kept; refresh: all is computed and replaces the old."),
     ] = "use"
+
+    priority: Annotated[
+        Priority | None,
+        Field(
+            description="Class in the queue; by default high for who waits, normal for a job, as far as the key allows."
+        ),
+    ] = None
+    callback_url: Annotated[
+        str | None, Field(max_length=2048, description="Is sent a signed POST when the job has ended.")
+    ] = None
 
     @field_validator("text")
     @classmethod
@@ -254,20 +264,14 @@ class VoiceList(BaseModel):
     voices: list[VoiceEntry]
 
 
-class Health(BaseModel):
-    """Whether the server can render."""
-
-    status: Literal["healthy"] = "healthy"
-    valkey_connected: bool | None = Field(default=None, description="null: no Valkey is used.")
-    pending_jobs: int = Field(description="Renders at work or waiting.")
-
-
 class ErrorDetail(BaseModel):
     """What went wrong and what to do."""
 
     code: str
     message: str
     hint: str | None = None
+    render_id: str | None = Field(default=None, description="Of a render that goes on although nobody waits any more.")
+    poll_url: str | None = Field(default=None, description="Where to ask for it.")
 
 
 class ErrorBody(BaseModel):
@@ -281,6 +285,11 @@ def _error(description: str) -> dict[str, Any]:
 
 
 ERRORS: dict[int | str, dict[str, Any]] = {
+    401: _error("An API key is needed."),
+    403: _error("The API key does not allow this."),
+    404: _error("There is no such thing, or it has expired."),
+    409: _error("The job has ended."),
+    413: _error("The body is too large."),
     422: _error("The request cannot be served as it is; the hint says what to do."),
     429: _error("Too many renders at once; Retry-After says when to try again."),
     500: _error("Something failed inside the server."),

@@ -1,4 +1,4 @@
-"""Runs all benchmarks, or those named: python -m tests.bench latency cache throughput lipsync accuracy."""
+"""Runs all benchmarks, or those named: python -m tests.bench latency cache jobs throughput lipsync accuracy."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import sys
 
 from tests import environment  # noqa: F401  # before anything imports Ray
 
-from . import accuracy, cache, latency, lipsync, throughput
+from . import accuracy, cache, jobs, latency, lipsync, throughput
 
 BENCHES = {
     "lipsync": lipsync.run,
     "accuracy": accuracy.run,
     "latency": latency.run,
     "cache": cache.run,
+    "jobs": jobs.run,
     "throughput": throughput.run,
 }
 

@@ -17,7 +17,7 @@ from ray.serve.config import ProxyLocation
 from ray.serve.schema import LoggingConfig
 
 from deployments.cache.memo import Memo
-from deployments.core.types import RenderRequest
+from deployments.core.types import AudioClip, RenderRequest
 from deployments.media import recording
 from deployments.media.recording import MediaOptions, Recording
 from deployments.tts.contract import model_id
@@ -91,7 +91,11 @@ def _wait_for(replicas: int) -> None:
 async def _time(stages: Stages, sentences: int) -> tuple[float, float]:
     """Seconds to the first finished sentence, and to the last."""
     finished: list[float] = []
-    take = Recording(MediaOptions(), "natural", on_sentence=lambda: finished.append(time.monotonic()))
+
+    async def note(_sound: AudioClip) -> None:
+        finished.append(time.monotonic())
+
+    take = Recording(MediaOptions(), "natural", on_sentence=note)
     started = time.monotonic()
     text = " ".join([SENTENCE] * sentences)
     await render(stages, RenderRequest(text, "en_US-joe-medium"), "en", take, Memo([], "bypass"))

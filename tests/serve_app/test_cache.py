@@ -14,7 +14,7 @@ import pytest
 import ray
 from ray import serve
 
-from serve_app.app import compose
+from serve_app.app import DEPLOYMENTS, compose
 from serve_app.settings import Settings
 from tests.serve_app.test_limits import changed
 from tests.serve_app.test_server import RENDER, decoded_seconds
@@ -97,7 +97,7 @@ def application(ray_url: str, settings: Settings, name: str) -> Iterator[str]:
 
 
 def run(settings: Settings, name: str) -> None:
-    small = {stage: {"ray_actor_options": {"num_cpus": 0.05}} for stage in ("TTS", "LipSync", "Renderer", "Ingress")}
+    small = {stage.__name__: {"ray_actor_options": {"num_cpus": 0.05}} for stage in DEPLOYMENTS}
     one_voice = changed(settings, "performance", max_tts_workers=1)
     serve.run(compose(one_voice, small), name=name, route_prefix=f"/{name}")
 

@@ -39,6 +39,7 @@ def deploy(settings: Settings) -> None:
         stage: {"ray_actor_options": {"num_cpus": 0.05}, "num_replicas": 2}
         for stage in ("LipSync", "Renderer", "Ingress")
     }
+    pairs["Jobs"] = {"ray_actor_options": {"num_cpus": 0.05}}
     pairs["TTS"] = {"ray_actor_options": {"num_cpus": 0.05}}
     autoscaling = settings.performance.tts_autoscaling.model_copy(update={"min_replicas": 2})
     two = changed(settings, "performance", max_tts_workers=2, tts_autoscaling=autoscaling)

@@ -174,7 +174,7 @@ BAD: list[tuple[str, bytes, str]] = [
     ("not JSON", b"text=Hello", "JSON"),
     ("half JSON", b'{"text": "He', "JSON"),
     ("bad UTF-8", b'{"text": "\xff"}', "JSON"),
-    ("endless nesting", b"[" * 100_000, "JSON"),
+    ("endless nesting", b"[" * 60_000, "JSON"),
     ("a number without end", b'{"text": "Hi", "speed": ' + b"1" * 6000 + b"}", ""),
     ("a list", b"[1, 2]", "body"),
     ("null", b"null", "body"),
@@ -279,7 +279,7 @@ def test_one_request_id_leads_through_every_stage(client: httpx.Client, ray_fold
     assert answer.headers["x-request-id"] == "trace-me-42"
     logs = ray_folder / "session_latest" / "logs" / "serve"
     deadline = time.monotonic() + 30
-    while _stages_that_logged("trace-me-42", logs) != {"TTS", "LipSync", "Renderer", "Ingress"}:
+    while _stages_that_logged("trace-me-42", logs) != {"TTS", "LipSync", "Renderer", "Jobs", "Ingress"}:
         assert time.monotonic() < deadline, _stages_that_logged("trace-me-42", logs)
         time.sleep(0.05)  # the access log is written behind the answer
 

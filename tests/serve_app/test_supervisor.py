@@ -102,6 +102,7 @@ def test_it_speaks_and_a_signal_to_the_group_ends_everything(
         answer = client.post("/v1/avatar/render", json={"text": "Good morning."})
         assert answer.status_code == 200, answer.text
         assert client.get(answer.json()["audio_url"]).content.startswith(b"OggS")
+        _say_when_to_give_up(client)
         _leave_in_the_middle(server.port)
         deadline = time.monotonic() + 20  # the whole render would take longer
         while client.get("/health").json()["pending_jobs"]:
@@ -115,6 +116,15 @@ def test_it_speaks_and_a_signal_to_the_group_ends_everything(
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", server.port))
+
+
+def _say_when_to_give_up(client: httpx.Client) -> None:
+    """What Serve obeys is for proxies to say, and bytes in it that it cannot read fail nothing: serve_headers.py."""
+    body = {"text": "Nobody has asked for this before."}
+    answer = client.post("/v1/avatar/render", json=body, headers={"X-Request-Timeout-Seconds": "0.001"})
+    assert answer.status_code == 200, answer.text
+    for name in (b"X-Session-ID", b"X-Request-ID", b"Serve_Multiplexed_Model_ID"):
+        assert client.get("/health", headers={name: b"\xff"}).status_code == 200
 
 
 def _leave_in_the_middle(port: int) -> None:

@@ -32,7 +32,7 @@ def page(browser: Browser, server_url: str) -> Iterator[Page]:
     """A fresh page with its voices loaded, on a desktop-sized window."""
     from .browser import open_page
 
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, base_url=server_url)
     fresh = context.new_page()
     open_page(fresh, server_url)
     yield fresh

@@ -1,12 +1,26 @@
 """The studio page in a real browser against a real server: speaking, the form, the keyboard, errors."""
 
 import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from .browser import RENDER_TIMEOUT_MS, TEXT, open_page, speak, wait_for_sound
+
+STILL_RUNNING = json.dumps(
+    {
+        "error": {
+            "code": "still_running",
+            "message": "It goes on.",
+            "hint": "Poll.",
+            "render_id": "slow",
+            "poll_url": "http://a-name-behind-a-proxy.invalid/v1/avatar/render/slow",
+        }
+    }
+)
+"""As serve_app/api/errors.py answers when a render takes longer than a client may wait."""
 
 
 def test_speaks_to_the_end_without_console_errors(browser: Browser, server_url: str) -> None:
@@ -40,7 +54,7 @@ def test_keyboard_alone_is_enough(page: Page) -> None:
     page.keyboard.type(TEXT)
     page.keyboard.press("Control+Enter")
     wait_for_sound(page)
-    for name in ("voice", "speed", "speak", "stop"):
+    for name in ("voice", "speed", "priority", "speak", "enqueue", "stop"):
         page.keyboard.press("Tab")
         if name == "speed" and page.evaluate("document.activeElement.id") == "speaker":
             page.keyboard.press("Tab")  # only voices with several speakers have this field
@@ -83,10 +97,15 @@ def test_unreachable_server_is_explained(page: Page) -> None:
 def test_render_that_takes_too_long_is_followed_as_a_job(page: Page) -> None:
     render = speak(page)
     page.evaluate("avatarStudio.seek(0)")
-    error = {"code": "render_timeout", "message": "Still working.", "hint": "Poll."}
-    body = json.dumps({"error": error, "poll_url": "/v1/avatar/render/slow"})
-    page.route("**/v1/avatar/render", lambda route: route.fulfill(status=504, body=body))
-    page.route("**/v1/avatar/render/slow", lambda route: route.fulfill(json=render))
+    page.route("**/v1/avatar/render", lambda route: route.fulfill(status=504, body=STILL_RUNNING))
+    answers: Iterator[Callable[[Route], None]] = iter(
+        [
+            lambda route: route.fulfill(json={"status": "processing", "progress": 40}),
+            lambda route: route.abort(),  # the server restarts
+            lambda route: route.fulfill(json=render),
+        ]
+    )
+    page.route("**/v1/avatar/render/slow", lambda route: next(answers)(route))
     page.click("#speak")
     wait_for_sound(page)
 
@@ -125,11 +144,8 @@ def test_voices_arrive_when_the_server_comes_back(browser: Browser, server_url: 
 
 
 def test_stop_while_waiting_gives_up_the_render_and_cancels_its_job(page: Page) -> None:
-    running = {"render_id": "slow", "status": "running", "progress": 40}
-    body = json.dumps(
-        {"error": {"code": "render_timeout", "message": "", "hint": ""}, "poll_url": "/v1/avatar/render/slow"}
-    )
-    page.route("**/v1/avatar/render", lambda route: route.fulfill(status=504, body=body))
+    running = {"render_id": "slow", "status": "processing", "progress": 40}
+    page.route("**/v1/avatar/render", lambda route: route.fulfill(status=504, body=STILL_RUNNING))
     page.route("**/v1/avatar/render/slow", lambda route: route.fulfill(json=running))
     page.route("**/jobs/slow/cancel", lambda route: route.fulfill(json={"status": "cancelled"}))
     page.click("#speak")

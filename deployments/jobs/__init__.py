@@ -1,0 +1,1 @@
+"""Jobs: what was asked for, in which order it is done, what became of it."""

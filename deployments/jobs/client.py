@@ -1,0 +1,291 @@
+"""The jobs room as the ingress sees it: Ray-free, over a line to the leader."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from deployments.core.errors import AvatarError, Conflict, NotFound, Unavailable
+
+from .contract import Event, Job, Page, State, StoreFailed, Submission
+from .feed import Notice, Step
+
+logger = logging.getLogger("ray.serve")
+
+_INSIST_S = 30.0
+"""A leader that died is replaced within seconds; whoever asks in the meantime waits so long at most."""
+_AGAIN_S, _LONGEST_S = 0.1, 1.0
+_ABANDON_TRIES = 20
+_SENDERS = 4
+"""Calls with new jobs on their way at a time: what comes meanwhile goes together in the next."""
+_TOGETHER = 64
+"""New jobs in one call."""
+
+
+class Line(Protocol):
+    """To whoever leads the jobs."""
+
+    async def ask(self, method: str, *arguments: Any) -> Any:
+        """Calls the deployment.
+
+        Raises:
+            Unavailable: nobody answered; whether it was done is not known.
+            AvatarError: as the deployment raises it.
+        """
+
+    def listen(self) -> AsyncGenerator[Notice, None]:
+        """News from now on; the first says how things stand. Ends, or raises Unavailable, with the leader."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A job as its user sees it."""
+
+    job: Job
+    position: int | None
+    """Place in the queue; None unless pending."""
+
+
+@dataclass(frozen=True)
+class Update:
+    """News of a job that somebody watches."""
+
+    attempt: int
+    events: tuple[Event, ...]
+    job: Job | None
+    """Once it has ended; nothing follows then."""
+
+
+class Client:
+    """One for each ingress replica."""
+
+    def __init__(self, line: Line) -> None:
+        """
+        Args:
+            line: to the leader.
+        """
+        self._line = line
+        self._waiting: list[tuple[Submission, asyncio.Future[Job]]] = []
+        self._senders = 0
+        self._watchers: dict[str, set[asyncio.Queue[Step | None]]] = {}
+        self.unfinished = 0
+        """Jobs of the whole server that have not ended, as last heard."""
+        self.connected = False
+        """Whether the leader is heard, and its store works."""
+        self._listener = _detached(self._listen())
+
+    async def submit(self, submission: Submission) -> Job:
+        """Hands a job in; it is written when this returns.
+
+        Raises:
+            AvatarError: as Desk.submit.
+        """
+        answer: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
+        self._waiting.append((submission, answer))
+        if self._senders < _SENDERS:
+            self._senders += 1
+            _detached(self._send())
+        return await answer
+
+    async def finish(self, submission: Submission) -> Job:
+        """Hands a job in and waits until it has ended. Cancelled, it cancels the job."""
+        try:
+            return await self._finish(submission)
+        except asyncio.CancelledError:
+            self.abandon(submission.job)
+            raise
+
+    def abandon(self, job: Job) -> None:
+        """Has a job cancelled that nobody waits for any more; returns at once."""
+        _detached(self._abandon(job))
+
+    async def _abandon(self, job: Job) -> None:
+        """Also a job that is still on its way to the leader."""
+        for _ in range(_ABANDON_TRIES):
+            with contextlib.suppress(Conflict, Unavailable):
+                try:
+                    await self.cancel(job.job_id, job.owner)
+                except NotFound:
+                    await asyncio.sleep(_AGAIN_S)
+                    continue
+            return
+
+    async def _finish(self, submission: Submission) -> Job:
+        job_id = submission.job.job_id
+        with self._watching(job_id) as news:
+            job = await self.submit(submission)
+            if job.job_id != job_id:  # one of the same Idempotency-Key
+                return await self.end_of(job.job_id)
+            while not job.ended:
+                step = await news.get()
+                job = (await self.get([job_id]))[0].job if step is None else step.job or job
+            return job
+
+    async def end_of(self, job_id: str) -> Job:
+        """Waits until a job has ended.
+
+        Raises:
+            NotFound
+        """
+        async for update in self.watch(job_id, 0):
+            if update.job:
+                return update.job
+        raise NotFound(f"There is no job {job_id[:40]}.")
+
+    async def watch(self, job_id: str, after_seq: int) -> AsyncGenerator[Update, None]:
+        """Every event with a higher number, in order and without gaps, until the job has ended.
+
+        Raises:
+            NotFound: no such job.
+        """
+        with self._watching(job_id) as news:
+            news.put_nowait(None)
+            while True:
+                step = await news.get()
+                events = tuple(event for event in step.events if event.seq > after_seq) if step else ()
+                if step is None or (events and events[0].seq != after_seq + 1):
+                    step = await self._catch_up(job_id, after_seq)
+                    events = step.events
+                if events or step.job:
+                    yield Update(step.attempt, events, step.job)
+                    after_seq = events[-1].seq if events else after_seq
+                if step.job:
+                    return
+
+    async def _catch_up(self, job_id: str, after_seq: int) -> Step:
+        job, events = await self._insist("catch_up", job_id, after_seq)
+        if job is None:
+            raise NotFound(f"There is no job {job_id[:40]}.", hint="It may have expired: send it again.")
+        return Step(job_id, job.attempt, tuple(events), job if job.ended else None)
+
+    async def get(self, job_ids: Sequence[str]) -> list[View]:
+        """Jobs, in the order asked for.
+
+        Raises:
+            NotFound: one of them is unknown.
+        """
+        views: list[View | None] = await self._insist("get", list(job_ids))
+        for job_id, view in zip(job_ids, views, strict=True):
+            if view is None:
+                raise NotFound(f"There is no job {job_id[:40]}.", hint="It may have expired: send it again.")
+        return [view for view in views if view]
+
+    async def cancel(self, job_id: str, owner: str | None) -> Job:
+        """See Desk.cancel."""
+        job: Job = await self._insist("cancel", job_id, owner)
+        return job
+
+    async def charge(self, owner: str, requests_per_minute: float | None) -> None:
+        """See Desk.charge."""
+        if requests_per_minute is not None:
+            await self._insist("charge", owner, requests_per_minute)
+
+    async def page(self, owner: str | None, state: State | None, limit: int, cursor: str | None) -> Page:
+        """See Store.page."""
+        page: Page = await self._insist("page", owner, state, limit, cursor)
+        return page
+
+    async def counts(self) -> dict[State, int]:
+        """How many jobs are in each state."""
+        counts: dict[State, int] = await self._insist("counts")
+        return counts
+
+    async def metrics(self) -> tuple[str, bytes]:
+        """Content type and text of the whole server's metrics."""
+        text: tuple[str, bytes] = await self._insist("metrics")
+        return text
+
+    async def _send(self) -> None:
+        try:
+            while self._waiting:
+                part, self._waiting = self._waiting[:_TOGETHER], self._waiting[_TOGETHER:]
+                for (_, answer), outcome in zip(part, await self._hand_in([each for each, _ in part]), strict=True):
+                    if answer.done():  # whoever waited has left
+                        continue
+                    if isinstance(outcome, Exception):
+                        answer.set_exception(outcome)
+                    else:
+                        answer.set_result(outcome)
+        finally:
+            self._senders -= 1
+
+    async def _hand_in(self, submissions: list[Submission]) -> list[Job | Exception]:
+        """Each as a Job or as what was wrong with it."""
+        try:
+            return await self._insist("submit", submissions, again=_once_more)  # type: ignore[no-any-return]
+        except Exception as error:
+            return [error] * len(submissions)
+
+    async def _insist(self, method: str, *arguments: Any, again: Callable[..., Any] | None = None) -> Any:
+        """Asks again while the leader is being replaced."""
+        give_up_at, pause_s = time.monotonic() + _INSIST_S, _AGAIN_S
+        while True:
+            try:
+                return await self._line.ask(method, *arguments)
+            except StoreFailed:  # the leader is there, and says so
+                raise
+            except Unavailable as error:
+                if time.monotonic() > give_up_at:
+                    raise
+                logger.warning("%s: the jobs do not answer, asking again: %s", method, error)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_S)
+            arguments = again(*arguments) if again else arguments
+
+    @contextlib.contextmanager
+    def _watching(self, job_id: str) -> Iterator[asyncio.Queue[Step | None]]:
+        """News of a job; None: something may have been missed."""
+        queue: asyncio.Queue[Step | None] = asyncio.Queue()
+        self._watchers.setdefault(job_id, set()).add(queue)
+        try:
+            yield queue
+        finally:
+            self._watchers[job_id].discard(queue)
+            if not self._watchers[job_id]:
+                del self._watchers[job_id]
+
+    async def _listen(self) -> None:
+        pause_s = _AGAIN_S
+        while True:
+            try:
+                async with contextlib.aclosing(self._line.listen()) as notices:
+                    await self._hear(notices)
+                pause_s = _AGAIN_S
+            except AvatarError as error:
+                logger.info("the feed of jobs ended: %s", error)
+            self.connected = False
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_S)
+
+    async def _hear(self, notices: AsyncGenerator[Notice, None]) -> None:
+        first = True
+        async for notice in notices:
+            self.unfinished, self.connected = notice.unfinished, notice.connected
+            if first:
+                first = False
+                for queue in [queue for queues in self._watchers.values() for queue in queues]:
+                    queue.put_nowait(None)
+            for step in notice.steps:
+                for queue in self._watchers.get(step.job_id, ()):
+                    queue.put_nowait(step)
+
+
+def _once_more(submissions: list[Submission]) -> tuple[list[Submission]]:
+    return ([replace(submission, again=True) for submission in submissions],)
+
+
+_TASKS: set[asyncio.Task[None]] = set()
+
+
+def _detached(work: Awaitable[None]) -> asyncio.Task[None]:
+    """Outside the context of the request that happens to come in: Serve cancels what belongs to it with it."""
+    task: asyncio.Task[None] = asyncio.get_event_loop().create_task(work, context=contextvars.Context())  # type: ignore[arg-type]
+    _TASKS.add(task)
+    task.add_done_callback(_TASKS.discard)
+    return task

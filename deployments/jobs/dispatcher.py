@@ -1,0 +1,220 @@
+"""Runs jobs: as many at once as the server computes, each attempt under its own fence."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from typing import Protocol
+
+from deployments.core.errors import AvatarError, TimedOut, Unavailable
+from deployments.core.types import RenderRequest
+
+from .contract import Change, Failure, Job, Report, Result
+from .table import Table
+
+logger = logging.getLogger("ray.serve")
+
+_RIDERS = 4
+"""Times the slots: jobs beyond them that compute nothing. Each holds little more than a call."""
+_LOOK_EVERY_S = 0.05
+_LOOKING = 8
+"""Questions of jobs that come while the queue is full; more are refused unasked: it would only make things worse."""
+_LOOK_AT = 100
+"""Requests in one question whether they are cached."""
+_BACKOFF_S, _LONGEST_BACKOFF_S = 1.0, 30.0
+"""Full jitter (Brooker, Exponential backoff and jitter, 2015): what was lost together does not come back together."""
+
+
+class Performer(Protocol):
+    """What does the work."""
+
+    def run(self, job: Job) -> AsyncGenerator[Report, None]:
+        """Renders under the job's attempt; the last report is the Result. Closing it gives the work up.
+
+        Raises:
+            Unavailable: something was lost; another attempt may succeed.
+            AvatarError: another attempt would fail as well.
+        """
+
+    async def cached(self, requests: Sequence[RenderRequest]) -> list[bool]:
+        """Which of them need no computing."""
+
+    async def publish(self, job_id: str, ref: str) -> None:
+        """Makes the files of an attempt those of the job.
+
+        Raises:
+            AvatarError
+        """
+
+
+class Dispatcher:
+    """Starts what the table's queue gives and tells the table what became of it."""
+
+    def __init__(
+        self, table: Table, performer: Performer, at_once: int, stall_s: float, nudge: Callable[[], object]
+    ) -> None:
+        """
+        Args:
+            table: the jobs.
+            performer: does the work.
+            at_once: jobs that compute at a time.
+            stall_s: an attempt that reports nothing for this long is given up.
+            nudge: called when the table has changes.
+        """
+        self._table = table
+        self._performer = performer
+        self._at_once = at_once
+        self._stall_s = stall_s
+        self._nudge = nudge
+        self._computing: set[str] = set()
+        self._riding: set[str] = set()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._at_work: Counter[RenderRequest] = Counter()
+        self._unlooked: list[str] = []
+        self._looker: asyncio.Task[None] | None = None
+        self._looking = 0
+        self.retries = 0
+        """Attempts that were lost and are made again."""
+
+    def admit(self, job: Job) -> None:
+        """A new job is in the queue: starts it if it may, out of turn if it costs nothing."""
+        self.fill()
+        if job.job_id not in self._table.queue or job.request.cache != "use":
+            return
+        if self._at_work[job.request]:
+            self._ride(job.job_id)
+        else:
+            self._unlooked.append(job.job_id)
+            if self._looker is None or self._looker.done():
+                self._looker = _detached(self._look())
+
+    async def is_free(self, request: RenderRequest) -> bool:
+        """Whether a job costs no computing: then it need not wait, and there is room for it in a full queue."""
+        if request.cache != "use" or self._looking >= _LOOKING:
+            return False
+        if self._at_work[request]:
+            return True
+        self._looking += 1
+        try:
+            return (await self._performer.cached([request]))[0]
+        except AvatarError:
+            return False
+        finally:
+            self._looking -= 1
+
+    def fill(self) -> None:
+        """Starts as many jobs as there are free places."""
+        while len(self._computing) < self._at_once and (job := self._table.start(time.time())):
+            self._computing.add(job.job_id)
+            self._at_work[job.request] += 1
+        self._nudge()
+
+    def _ride(self, job_id: str) -> None:
+        if len(self._riding) < _RIDERS * self._at_once and (job := self._table.start_this(job_id, time.time())):
+            self._riding.add(job_id)
+            self._at_work[job.request] += 1
+            self._nudge()
+
+    async def _look(self) -> None:
+        """Jobs that wait while others compute, though all of them is in the cache: many in one question."""
+        while self._unlooked:
+            part, self._unlooked = self._unlooked[:_LOOK_AT], self._unlooked[_LOOK_AT:]
+            jobs = [job for job_id in part if job_id in self._table.queue and (job := self._table.get(job_id))]
+            try:
+                known = await self._performer.cached([job.request for job in jobs]) if jobs else []
+            except AvatarError as error:
+                logger.warning("looking for cached jobs failed: %s", error)
+                continue
+            for job in (job for job, is_known in zip(jobs, known, strict=True) if is_known):
+                self._ride(job.job_id)
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    def act(self, changes: Iterable[Change]) -> None:
+        """Does what is written: attempts that began are run, those of ended jobs given up."""
+        for job in (change.job for change in changes):
+            task = self._tasks.get(job.job_id)
+            if job.state == "processing" and task is None and self._table.holds(job.job_id, job.attempt):
+                self._tasks[job.job_id] = _detached(self._attempt(job))
+            elif job.state == "cancelled" and task is not None:
+                task.cancel()
+            elif job.state == "cancelled":
+                self.leave(job)
+
+    def cancel(self, job_id: str) -> None:
+        """Gives an attempt up, at once."""
+        if task := self._tasks.get(job_id):
+            task.cancel()
+
+    async def stop(self) -> None:
+        """Gives everything up."""
+        tasks = list(self._tasks.values())
+        for task in [*tasks, *([self._looker] if self._looker else [])]:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _attempt(self, job: Job) -> None:
+        try:
+            await self._run(job)
+        except Unavailable as error:
+            self._lost(job, error)
+        except AvatarError as error:
+            logger.info("job %s failed: %s: %s", job.job_id, error.code, error)
+            self._table.fail(job.job_id, job.attempt, Failure.of(error), time.time())
+        except Exception:
+            logger.exception("job %s failed", job.job_id)
+            self._table.fail(job.job_id, job.attempt, Failure.of(AvatarError("")), time.time())
+        finally:
+            self._tasks.pop(job.job_id, None)
+            self.leave(job)
+
+    async def _run(self, job: Job) -> None:
+        result = await self._follow(job)
+        if self._table.holds(job.job_id, job.attempt):
+            await self._performer.publish(job.job_id, result.ref)
+            self._table.complete(job.job_id, job.attempt, result, time.time())
+
+    async def _follow(self, job: Job) -> Result:
+        async with contextlib.aclosing(self._performer.run(job)) as reports:
+            while True:
+                try:
+                    report = await asyncio.wait_for(anext(reports), self._stall_s)
+                except TimeoutError:
+                    raise TimedOut(f"no progress for {self._stall_s:g} s") from None
+                except StopAsyncIteration:
+                    raise Unavailable("the renderer ended without a result") from None
+                if isinstance(report, Result):
+                    return report
+                self._table.advance(job.job_id, job.attempt, report.stage, report.progress, report.message)
+                self._nudge()
+
+    def _lost(self, job: Job, error: Exception) -> None:
+        logger.warning("job %s: attempt %d lost: %s", job.job_id, job.attempt, error)
+        if self._table.lose(job.job_id, job.attempt, time.time()):
+            self.retries += 1
+            longest_s = min(_LONGEST_BACKOFF_S, _BACKOFF_S * 2**job.losses)
+            asyncio.get_running_loop().call_later(random.uniform(0, longest_s), self._again, job.job_id)
+
+    def _again(self, job_id: str) -> None:
+        self._table.enqueue(job_id)
+        self.fill()
+
+    def leave(self, job: Job) -> None:
+        """Its place is free."""
+        if job.job_id in self._computing or job.job_id in self._riding:
+            self._at_work[job.request] -= 1
+            if not self._at_work[job.request]:
+                del self._at_work[job.request]
+        self._computing.discard(job.job_id)
+        self._riding.discard(job.job_id)
+        self.fill()
+
+
+def _detached(work: Awaitable[None]) -> asyncio.Task[None]:
+    """Outside the context of the request that happens to come in: Serve cancels what belongs to it with it."""
+    return asyncio.get_running_loop().create_task(work, context=contextvars.Context())  # type: ignore[arg-type]

@@ -1,0 +1,93 @@
+"""Tells how far a render is, and writes its speech file part by part, so that a listener need not wait for the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from deployments.core.types import AudioClip, SpeechFormat, Take
+from deployments.jobs.contract import Job, Progress, Report, result_ref
+from deployments.media import speech_file
+from deployments.media.recording import Recording
+from deployments.media.speech_file import SpeechFile
+
+from .result_store import ResultStore
+
+Parameters = ParamSpec("Parameters")
+ResultT = TypeVar("ResultT")
+
+_SPOKEN = 95
+"""Progress once everything is spoken: joining and writing take the rest."""
+
+
+def part_name(index: int, format: SpeechFormat) -> str:
+    """File of a part of the speech, from 0 on: all of them one after the other are the whole."""
+    return f"speech-{index:05d}.{format}"
+
+
+class Narrator:
+    """For one attempt of a job."""
+
+    def __init__(self, job: Job, results: ResultStore, tell: Callable[[Report], object]) -> None:
+        """
+        Args:
+            job: what is rendered.
+            results: where parts go.
+            tell: takes the reports.
+        """
+        self._format = job.request.speech_format
+        self._ref = result_ref(job.job_id, job.attempt)
+        self._results = results
+        self._tell = tell
+        self._parts = 0
+        self._spoken = self._encoded = 0
+        self._file: SpeechFile | None = None
+
+    def listen_to(self, recording: Recording) -> None:
+        """Begins anew with a fresh recording: what is in a part already is not written twice."""
+        self._spoken = 0
+        self._recording = recording
+
+    async def sentence(self, sound: AudioClip) -> None:
+        """A further sentence is spoken."""
+        self._spoken += 1
+        total = max(self._spoken, self._recording.sentences)
+        if self._format and self._spoken > self._encoded:
+            self._file = self._file or SpeechFile(self._format, sound.sample_rate)
+            self._encoded = self._spoken
+            await self._write(await asyncio.to_thread(self._file.append, sound), self._progress(total))
+        elif total > 1:
+            message = f"Sentence {self._spoken} of {total} is spoken."
+            self._tell(Progress("tts", self._progress(total), message))
+
+    def _progress(self, total: int) -> int:
+        return _SPOKEN * self._spoken // total
+
+    async def finish(self, take: Take) -> None:
+        """The whole is there: all of it at once where it came from the cache."""
+        if not self._format:
+            return
+        if self._file is None:
+            await self._write(await asyncio.to_thread(speech_file.whole, self._format, take.animation.audio), _SPOKEN)
+        else:
+            await self._write(await asyncio.to_thread(self._file.finish), _SPOKEN)
+
+    async def _write(self, content: bytes, progress: int) -> None:
+        if not content or self._format is None:
+            return
+        await to_the_end(self._results.add, self._ref, part_name(self._parts, self._format), content)
+        self._parts += 1
+        self._tell(Progress("speech", progress, f"Part {self._parts} of the audio is there."))
+
+
+async def to_the_end(
+    work: Callable[Parameters, ResultT], *args: Parameters.args, **kwargs: Parameters.kwargs
+) -> ResultT:
+    """Runs blocking work in a thread; cancelled, it still waits for its end: what it writes can be removed then."""
+    running = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
