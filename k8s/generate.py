@@ -27,6 +27,11 @@ RAY_VERSION = "2.60.0"
 """As in constraints.txt: the operator decides by it how to start and probe Ray."""
 DATA_CLAIM = "avatar-data"
 """The volume claim of storage.yaml."""
+VALKEY, VALKEY_PORT = "avatar-valkey", 6379
+"""Service, and secret, of valkey.yaml: jobs, and Ray's own state. Not plain "valkey": for a service of that name,
+Kubernetes gives every pod a VALKEY_PORT of its own making (tcp://...)."""
+ACCESS = "avatar-access"
+"""Secret that the operator may make: API keys, and what callbacks are signed with."""
 LABELS = {"app.kubernetes.io/part-of": NAME}
 """On every pod, whatever cluster it belongs to: the name of the cluster changes with each upgrade."""
 
@@ -34,6 +39,8 @@ DRAIN_S = 30
 """An ingress replica that stops answers this long, so that all proxies can let go of it. Ray's default."""
 STOP_S = 30
 """For Ray's own processes to end after the replicas have."""
+SERVE_STOP_S = 20
+"""What Serve gives a replica to stop where the config file says nothing."""
 HARD_STOP_S = 900
 """HAProxy cuts sockets this long after a reload: longer than any render or stream. As in serve_app/supervisor.py."""
 OBJECT_STORE_BYTES = 2**30 + 2**28
@@ -77,7 +84,8 @@ def render() -> str:
 
 
 def _ray_service(config: Tree, image: str) -> Tree:
-    longest = max(entry["graceful_shutdown_timeout_s"] for entry in config["applications"][0]["deployments"])
+    deployments = config["applications"][0]["deployments"]
+    longest = max(entry.get("graceful_shutdown_timeout_s", SERVE_STOP_S) for entry in deployments)
     return {
         "apiVersion": "ray.io/v1",
         "kind": "RayService",
@@ -98,6 +106,11 @@ def _ray_cluster(image: str, grace_s: int) -> Tree:
     return {
         "rayVersion": RAY_VERSION,
         "authOptions": {"mode": "token"},  # without it anybody in the network may run code through Ray's ports
+        # A head that dies finds its cluster again. Each cluster has a namespace of its own there: the operator's UID.
+        "gcsFaultToleranceOptions": {
+            "redisAddress": f"{VALKEY}:{VALKEY_PORT}",
+            "redisPassword": {"valueFrom": _secret(VALKEY, "password")},
+        },
         "enableInTreeAutoscaling": True,
         "autoscalerOptions": {
             "version": "v2",
@@ -195,8 +208,25 @@ def _environment() -> list[Tree]:
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.serve_headers:middlewares",  # says there why
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": str(DRAIN_S),
         "RAY_USAGE_STATS_ENABLED": "0",  # reports nothing to Ray's makers
+        "FORWARDED_ALLOW_IPS": "*",  # whoever ends TLS says so: else the addresses in answers would begin with http
+        "VALKEY_HOST": VALKEY,  # a file of SQLite on the shared volume would be damaged: its locks do not hold there
+        "VALKEY_PORT": str(VALKEY_PORT),
     }
-    return [{"name": name, "value": value} for name, value in values.items()]
+    secrets = {
+        "VALKEY_PASSWORD": _secret(VALKEY, "password"),
+        # Without them everybody may do everything, and callback_url is refused.
+        "AVATAR_ACCESS__KEYS": _secret(ACCESS, "keys", optional=True),
+        "AVATAR_JOBS__WEBHOOK_SECRET": _secret(ACCESS, "webhook-secret", optional=True),
+    }
+    return [
+        *({"name": name, "value": value} for name, value in values.items()),
+        *({"name": name, "valueFrom": source} for name, source in secrets.items()),
+    ]
+
+
+def _secret(name: str, key: str, *, optional: bool = False) -> Tree:
+    """Where a value of the environment comes from."""
+    return {"secretKeyRef": {"name": name, "key": key, **({"optional": True} if optional else {})}}
 
 
 def _container_security() -> Tree:

@@ -54,6 +54,8 @@ def compose(settings: Settings, overrides: Mapping[str, Mapping[str, Any]]) -> A
         settings: the `args:` of a config file.
         overrides: deployment name -> its options under `deployments:`. `serve deploy` applies them by itself.
     """
+    if overrides.get("Jobs", {}).get("num_replicas", 1) != 1 or "autoscaling_config" in overrides.get("Jobs", {}):
+        raise ValueError("Jobs has one replica: two would take the lead from each other in turn")
     logs = LoggingConfig(log_level=settings.monitoring.log_level, encoding=settings.monitoring.log_format)
 
     def configured(stage: type, **options: Any) -> Deployment:

@@ -15,26 +15,28 @@ from .results import RenderResult
 _FAILURES = 3
 """A replica may be lost, and lost again while it is replaced; no more than that is bad luck."""
 
-Render = Callable[[str], Coroutine[Any, Any, RenderResult]]
-"""Renders under a render ID. What it returns runs outside of the request's context; cancelled, it gives the work up."""
-
 
 @dataclass
-class _Flight:
+class Flight:
     """A render that one or more requests wait for."""
 
     render_id: str
-    task: asyncio.Future[RenderResult]
+    """Under which it can be asked for later. Who renders corrects it where the work turns out to be another job's."""
     waiting: int = 0
     goes_on: bool = False
     """Somebody was told to ask for it later: it is not given up when nobody waits."""
+
+
+Render = Callable[[Flight], Coroutine[Any, Any, RenderResult]]
+"""Renders. What it returns runs outside of the request's context; cancelled, it gives the work up."""
+Task = asyncio.Future[RenderResult]
 
 
 class Flights:
     """Renders on their way, by what is asked for."""
 
     def __init__(self) -> None:
-        self._flights: dict[str, _Flight] = {}
+        self._flights: dict[str, tuple[Flight, Task]] = {}
 
     async def share(
         self, key: str, new_id: Callable[[], str], render: Render, timeout_s: float
@@ -57,13 +59,11 @@ class Flights:
         give_up_at = asyncio.get_running_loop().time() + timeout_s
         failures = 0
         while True:
-            flight = self._flights.get(key)
-            leads = flight is None
-            if flight is None:
-                render_id = new_id()
-                flight = self._flights[key] = _Flight(render_id, _detached(render(render_id)))
+            leads = key not in self._flights
+            if leads:
+                self._start(key, Flight(new_id()), render)
             try:
-                return await self._wait(key, flight, give_up_at), leads
+                return await self._wait(key, *self._flights[key], give_up_at), leads
             except StillRunning:
                 raise
             except Exception as error:
@@ -71,30 +71,38 @@ class Flights:
                 if leads or failures == _FAILURES or (isinstance(error, AvatarError) and error.status < 500):
                     raise
 
-    async def _wait(self, key: str, flight: _Flight, give_up_at: float) -> RenderResult:
+    def _start(self, key: str, flight: Flight, render: Render) -> None:
+        task = asyncio.get_running_loop().create_task(render(flight), context=contextvars.Context())
+        self._flights[key] = flight, task
+
+        def forget(done: Task) -> None:
+            _ = done.cancelled() or done.exception()  # all who waited may have left
+            self._drop(key, flight)
+
+        task.add_done_callback(forget)
+
+    def _drop(self, key: str, flight: Flight) -> None:
+        """Nobody may join a flight that is over or given up."""
+        if key in self._flights and self._flights[key][0] is flight:
+            del self._flights[key]
+
+    async def _wait(self, key: str, flight: Flight, task: Task, give_up_at: float) -> RenderResult:
         flight.waiting += 1
         try:
             left_s = max(0.0, give_up_at - asyncio.get_running_loop().time())
-            await asyncio.wait([flight.task], timeout=left_s)
-            if not flight.task.done():
+            await asyncio.wait([task], timeout=left_s)
+            if not task.done():
                 flight.goes_on = True
                 raise StillRunning(
                     "The render takes longer than a client may wait; it goes on.",
                     hint="Ask for it at poll_url. For long texts use /v1/avatar/render_async.",
                     render_id=flight.render_id,
                 )
-            return flight.task.result()
+            return task.result()
         finally:
             flight.waiting -= 1
-            over = flight.task.done() or not (flight.waiting or flight.goes_on)
-            if over and self._flights.get(key) is flight:
-                del self._flights[key]  # at once: nobody may join one that is over or given up
-            if over and not flight.waiting:
-                flight.task.cancel()
-
-
-def _detached(work: Coroutine[Any, Any, RenderResult]) -> asyncio.Task[RenderResult]:
-    """Outside the context of the request that happens to be the first: Serve cancels what belongs to it with it."""
-    task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
-    task.add_done_callback(lambda done: done.cancelled() or done.exception())  # all who waited may have left
-    return task
+            if task.done():
+                self._drop(key, flight)
+            elif not (flight.waiting or flight.goes_on):
+                self._drop(key, flight)  # at once, before it has noticed
+                task.cancel()

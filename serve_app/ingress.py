@@ -66,6 +66,7 @@ class Ingress:
             ServerCache(self._renderer),
             ServerCluster(),
             settings.jobs,
+            meter(),
             self._release,
         )
         return create_app(studio, settings)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import ParamSpec, TypeVar
 
 from deployments.core.types import AudioClip, SpeechFormat, Take
@@ -12,11 +13,15 @@ from deployments.media import speech_file
 from deployments.media.recording import Recording
 from deployments.media.speech_file import SpeechFile
 
+from .admission import Admission
 from .result_store import ResultStore
 
 Parameters = ParamSpec("Parameters")
 ResultT = TypeVar("ResultT")
+Turn = Callable[[], AbstractAsyncContextManager[object]]
 
+_WAITING_S = 30.0
+"""Well below any limit of a job without progress."""
 _SPOKEN = 95
 """Progress once everything is spoken: joining and writing take the rest."""
 
@@ -29,20 +34,52 @@ def part_name(index: int, format: SpeechFormat) -> str:
 class Narrator:
     """For one attempt of a job."""
 
-    def __init__(self, job: Job, results: ResultStore, tell: Callable[[Report], object]) -> None:
+    def __init__(self, job: Job, results: ResultStore) -> None:
         """
         Args:
             job: what is rendered.
             results: where parts go.
-            tell: takes the reports.
         """
         self._format = job.request.speech_format
         self._ref = result_ref(job.job_id, job.attempt)
         self._results = results
-        self._tell = tell
+        self._said: asyncio.Queue[Report | None] = asyncio.Queue()
+        self._computes = False
         self._parts = 0
         self._spoken = self._encoded = 0
         self._file: SpeechFile | None = None
+
+    async def reports(self) -> AsyncIterator[Report]:
+        """What there is to tell, until the end. Who only waits for others says so: it must not pass for dead."""
+        while True:
+            try:
+                async with asyncio.timeout(_WAITING_S):
+                    report = await self._said.get()
+            except TimeoutError:
+                if not self._computes:
+                    yield Progress("queue", 0, "Waiting for an equal render, or for its turn to compute.")
+                continue
+            if report is None:
+                return
+            yield report
+
+    def end(self) -> None:
+        """Nothing more is told."""
+        self._said.put_nowait(None)
+
+    def turn(self, admission: Admission) -> Turn:
+        """The admission of the DAG, noted: from then on it computes."""
+
+        @asynccontextmanager
+        async def turn() -> AsyncIterator[None]:
+            async with admission.turn():
+                self._computes = True
+                yield
+
+        return turn
+
+    def _tell(self, report: Report) -> None:
+        self._said.put_nowait(report)
 
     def listen_to(self, recording: Recording) -> None:
         """Begins anew with a fresh recording: what is in a part already is not written twice."""

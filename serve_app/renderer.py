@@ -31,7 +31,7 @@ from deployments.meter import meter
 from deployments.tts.contract import model_id
 
 from .admission import Admission
-from .narrator import Narrator, to_the_end
+from .narrator import Narrator, Turn, to_the_end
 from .pipeline import Stages, Step, is_cached, render
 from .result_store import ResultStore
 from .results import RenderResult, describe
@@ -63,30 +63,46 @@ class Renderer:
         self._results = ResultStore(settings.results_url, settings.storage.results_ttl_hours)
         self._shards = [RemoteShard(index) for index in range(settings.cache.shards if settings.cache.enabled else 0)]
         self._nodes: dict[str, Node] = {}
+        self._runs: dict[asyncio.Future[Result], str] = {}
+        """What is at work -> the leader that asked for it."""
         self._tts_replicas = settings.performance.max_tts_workers
         self._counted_at = -float("inf")
         self._background = [self._start(self._sweep()), self._start(self._warm_up())]
 
-    async def run(self, job: Job) -> AsyncGenerator[Report, None]:
+    async def run(self, job: Job, leader: str) -> AsyncGenerator[Report, None]:
         """Speaks, joins and stores one render: says how far it is, and at last what it has made.
 
         The files are those of this attempt alone: whoever leads the jobs decides whether they become those of the job.
         When the caller gives up, what was written is removed.
 
+        Args:
+            job: under its attempt.
+            leader: who asks: see `follow`.
+
         Raises:
             AvatarError: as the stages raise it.
         """
-        reports: asyncio.Queue[Report | None] = asyncio.Queue()
-        narrator = Narrator(job, self._results, reports.put_nowait)
+        narrator = Narrator(job, self._results)
         work = asyncio.ensure_future(self._render(job, narrator))
-        work.add_done_callback(lambda _: reports.put_nowait(None))
+        self._runs[work] = leader
+        work.add_done_callback(lambda _: narrator.end())
         try:
-            while (report := await reports.get()) is not None:
+            async for report in narrator.reports():
                 yield report
             yield await work
+        except asyncio.CancelledError:
+            if work.cancelled():  # by `follow`
+                raise Unavailable("another process leads the jobs now") from None
+            raise
         finally:
+            del self._runs[work]
             work.cancel()
             await asyncio.wait([work])
+
+    async def follow(self, leader: str) -> None:
+        """Gives up what others have asked for: Serve does not, where whoever asked has died."""
+        for work in [work for work, asked_by in self._runs.items() if asked_by != leader]:
+            work.cancel()
 
     async def _render(self, job: Job, narrator: Narrator) -> Result:
         started = time.monotonic()
@@ -115,7 +131,7 @@ class Renderer:
     async def _is_cached(self, request: RenderRequest) -> bool:
         try:
             language = (await asyncio.to_thread(self._library.find, request.voice_id)).language
-            stages, is_ours = await self._stages(request.voice_id)
+            stages, is_ours = await self._stages(request.voice_id, self._admission.turn)
         except AvatarError:  # it will say so when its turn comes
             return False
         return is_ours and await is_cached(stages, request, language.split("_")[0], Memo(self._shards, request.cache))
@@ -151,7 +167,7 @@ class Renderer:
     ) -> tuple[Take, Memo, bool]:
         """Once; Ray's own errors in the words of the tree."""
         try:
-            stages, is_ours = await self._stages(request.voice_id)
+            stages, is_ours = await self._stages(request.voice_id, narrator.turn(self._admission))
             # What another release makes is given to the user, but not kept.
             memo = Memo(self._shards, use if is_ours else "bypass")
             recorder = Recording(self._settings.voice.media, request.timing, narrator.sentence)
@@ -162,7 +178,7 @@ class Renderer:
         except (RayActorError, RayServeException) as error:
             raise Unavailable(f"a stage was lost: {error}", hint="Try again in a few seconds.") from error
 
-    async def _stages(self, voice_id: str) -> tuple[Stages, bool]:
+    async def _stages(self, voice_id: str, admission: Turn) -> tuple[Stages, bool]:
         """What runs the DAG now, and whether all of it is of our release."""
         self._follow_autoscaler()
         weights = await asyncio.to_thread(self._library.weights, voice_id)
@@ -175,7 +191,7 @@ class Renderer:
             tts=Step(tts, functools.partial(_call, speak.remote, tts)),
             lipsync=Step(lipsync, functools.partial(_call, self._lipsync.track.remote, lipsync)),
             join=recording.node(self._settings.voice.media),
-            admission=self._admission.turn,
+            admission=admission,
             in_flight=self._tts_replicas + 1,
         )
         return stages, first and second

@@ -24,6 +24,10 @@ from deployments.core.types import Take
 from .results import RenderResult, document, media_files, read
 
 _RENDER_ID = re.compile(r"[0-9a-f]{32}")
+_FOLDER = re.compile(r"[0-9a-f]{32}(-[0-9]{1,9})?")
+"""Of a render, or of one attempt at it, which nobody can ask for by name."""
+_SWEPT = re.compile(rf"{_FOLDER.pattern}|[0-9a-f]{{32}}\.[0-9a-f]{{8}}")
+"""Those, and what a crash leaves of a link that is being replaced."""
 _LINK = "same_as"
 """File that holds the ID of the render whose files are meant."""
 _LINKED = "linked"
@@ -128,10 +132,13 @@ class ResultStore:
     def read(self, render_id: str) -> RenderResult:
         """What is known of a finished render; its own render_id is that of the render that made the files.
 
+        Args:
+            render_id: or the folder of one attempt at it.
+
         Raises:
             NotFound: no such render, or it has expired.
         """
-        file = self.find(render_id, "response.json")
+        file = self.find_in(render_id, "response.json")
         try:
             return read(b"".join(file.read(0, file.size_bytes)))
         except (OSError, KeyError, TypeError, ValueError) as error:
@@ -149,7 +156,7 @@ class ResultStore:
             StorageFailed: the link cannot be written.
         """
         try:
-            if not (_RENDER_ID.fullmatch(origin_id) and self._is_file(self._path(origin_id, "response.json"))):
+            if not (_FOLDER.fullmatch(origin_id) and self._is_file(self._path(origin_id, "response.json"))):
                 raise NotFound(f"render {origin_id} is gone")
             self._keep_alive(origin_id)
             if not (self._local and self._symlink(render_id, origin_id)):
@@ -181,6 +188,14 @@ class ResultStore:
         """
         if not _RENDER_ID.fullmatch(render_id):
             raise NotFound("That is no render ID.", hint="Use the render_id of a render's answer.")
+        return self.find_in(render_id, name)
+
+    def find_in(self, render_id: str, name: str) -> ResultFile:
+        """The same for a folder of results: a render's, or that of one attempt at it.
+
+        Raises:
+            NotFound
+        """
         for owner in self._owners(render_id):
             info = self._files.get_file_info(self._path(owner, name))
             if info.type == fs.FileType.File:
@@ -195,7 +210,7 @@ class ResultStore:
                 origin_id: str = file.read(64).decode(errors="replace")
         except OSError:
             return
-        if _RENDER_ID.fullmatch(origin_id):
+        if _FOLDER.fullmatch(origin_id):
             yield origin_id
 
     def sweep(self) -> int:
@@ -214,7 +229,7 @@ class ResultStore:
         except FileNotFoundError:
             return 0
         with entries:
-            return sum(self._expire(entry, oldest_s) for entry in entries if _RENDER_ID.fullmatch(entry.name))
+            return sum(self._expire(entry, oldest_s) for entry in entries if _SWEPT.fullmatch(entry.name))
 
     def _expire(self, entry: os.DirEntry[str], oldest_s: float) -> bool:
         """Never follows a link: what it leads to has an age of its own."""
@@ -235,7 +250,7 @@ class ResultStore:
         for info in self._files.get_file_info(selector):
             # By its files, not by response.json: what a crash left half-written expires too.
             render_id = info.path.removeprefix(f"{self._root}/").split("/")[0]
-            if info.type == fs.FileType.File and _RENDER_ID.fullmatch(render_id):
+            if info.type == fs.FileType.File and _FOLDER.fullmatch(render_id):
                 newest_s[render_id] = max(info.mtime_ns / 1e9, newest_s.get(render_id, 0.0))
         removed = 0
         for render_id in (render_id for render_id, written_s in newest_s.items() if written_s < oldest_s):

@@ -234,6 +234,7 @@ class Settings(BaseSettings):
             stall_s=self.timeouts.without_progress,
             ttl_s=self.storage.results_ttl_hours * 3600,
             max_attempts=self.jobs.max_attempts,
+            shares_work=self.cache.enabled,
         )
 
     @property

@@ -10,15 +10,17 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 from deployments.core import keys
-from deployments.core.errors import Conflict, Forbidden, JobFailed, NotFound, TimedOut
+from deployments.core.errors import Forbidden, NotFound, TimedOut, Unavailable
+from deployments.core.measures import AUDIO_SECONDS, RENDERS, Meter
 from deployments.core.types import Priority, RenderRequest
-from deployments.jobs.client import Client, Update, View
+from deployments.jobs.client import Client
 from deployments.jobs.contract import Job, JobOptions, Page, State, Submission, result_ref
+from deployments.jobs.line import Update, View, raise_if_failed
 from deployments.jobs.webhooks import check_callback
 from deployments.tts.voices import VoiceInfo, VoiceLibrary, catalogue
 
 from .answers import Answers
-from .flights import Flights
+from .flights import Flight, Flights
 from .narrator import part_name
 from .operations import CacheControl, Cluster
 from .order import CLASSES, Order
@@ -42,6 +44,7 @@ class Studio:
         cache: CacheControl,
         cluster: Cluster,
         options: JobOptions,
+        meter: Meter,
         release: str = "",
     ) -> None:
         """
@@ -54,12 +57,14 @@ class Studio:
             cache: the levels behind.
             cluster: what runs where.
             options: of the jobs room.
+            meter: counts the renders that no job stands behind.
             release: that of this process; an answer of another is not given again.
         """
         self._timeout_s = timeout_s
         self._answers = answers
         self._release = release
         self._options = options
+        self._meter = meter
         self._flights = Flights()
         self.jobs = jobs
         self.results = results
@@ -91,31 +96,35 @@ class Studio:
         key = f"{spoken} {request.timing} {request.viseme_set}"
         known = self._answers.recall(key) if request.cache == "use" else None
         if known and (again := await self._again(known)):
-            return again
-        answer, is_ours = await self._share(f"{order.owner} {request.cache} {key}", request, order, key)
-        return answer if is_ours else await self._again(answer) or answer
+            return self._counted(again)
+        flight = f"{order.owner} {order.priority} {request.cache} {key}"
+        answer, is_ours = await self._share(flight, request, order, key)
+        return answer if is_ours else self._counted(await self._again(answer) or answer)
 
     async def _share(
         self, flight: str, request: RenderRequest, order: Order, key: str = ""
     ) -> tuple[RenderResult, bool]:
-        async def render(render_id: str) -> RenderResult:
-            answer = await self._finish(self._submission(request, order, "high", render_id))
+        async def render(flight: Flight) -> RenderResult:
+            submission = self._submission(request, order, "high", flight.render_id)
+            job = await self.jobs.finish(submission, lambda accepted: setattr(flight, "render_id", accepted.job_id))
+            raise_if_failed(job)
+            answer = replace(await self._result(job), render_id=job.job_id)
             if key:
                 await self._keep(key, request, answer)
             return answer
 
         return await self._flights.share(flight, new_render_id, render, self._timeout_s)
 
-    async def _finish(self, submission: Submission) -> RenderResult:
-        job = await self.jobs.finish(submission)
-        raise_if_failed(job)
-        return await asyncio.to_thread(self.results.read, job.job_id)
+    async def _result(self, job: Job) -> RenderResult:
+        """What the attempt that counts has made."""
+        return await asyncio.to_thread(self.results.read, job.result.ref if job.result else job.job_id)
 
     async def _keep(self, key: str, request: RenderRequest, answer: RenderResult) -> None:
         if self._answers is None:
             return
         if request.cache == "refresh":
-            await self.cache.forget(key.partition(" ")[0])  # whatever the form in which it was asked for
+            with contextlib.suppress(Unavailable):  # the render itself went well
+                await self.cache.forget(key.partition(" ")[0])  # whatever the form in which it was asked for
         if answer.release == self._release:
             self._answers.keep(key, answer)
 
@@ -134,29 +143,32 @@ class Studio:
 
         Raises:
             TimedOut: no part came in time.
+            Unavailable: something died after the first part. What another attempt makes is another file.
             AvatarError: as `speak`.
         """
         await self._check(order)
         request, _ = await asyncio.to_thread(self._identify, request)
-        job = await self.jobs.submit(self._submission(request, order, "high", new_render_id()))
+        submission = self._submission(request, order, "high", new_render_id())
         ended = False
         try:
-            async for part in self._parts(job):
-                yield part
+            async with contextlib.aclosing(self._parts(await self.jobs.submit(submission))) as parts:
+                async for part in parts:
+                    yield part
             ended = True
         finally:
-            if not ended:
-                self.jobs.abandon(job)
+            if not ended and not order.idempotency_key:  # with one, whoever left may come back
+                self.jobs.abandon(submission.job)
 
     async def _parts(self, job: Job) -> AsyncGenerator[bytes, None]:
-        sent = made = attempt = 0
+        sent = made = 0
         async with contextlib.aclosing(self.jobs.watch(job.job_id, 0)) as updates:
             while update := await self._next(updates):
-                if update.attempt != attempt:  # a new attempt makes the parts again: the same ones
-                    made, attempt = 0, update.attempt
-                made += sum(event.stage == "speech" for event in update.events)
+                for event in update.events:
+                    made = 0 if event.stage == "queue" else made + (event.stage == "speech")
+                if sent and any(event.stage == "queue" for event in update.events):
+                    raise Unavailable("the attempt whose audio was sent is lost", hint="Send the request again.")
                 while sent < made:
-                    yield await asyncio.to_thread(self._part, result_ref(job.job_id, attempt), sent, job)
+                    yield await asyncio.to_thread(self._part, result_ref(job.job_id, update.attempt), sent, job)
                     sent += 1
                 if update.job:
                     raise_if_failed(update.job)
@@ -164,7 +176,8 @@ class Studio:
 
     async def _next(self, updates: AsyncGenerator[Update, None]) -> Update | None:
         try:
-            return await asyncio.wait_for(anext(updates), self._timeout_s)
+            async with asyncio.timeout(self._timeout_s):  # wait_for loses a cancellation that meets an update
+                return await anext(updates)
         except StopAsyncIteration:
             return None
         except TimeoutError:
@@ -172,7 +185,7 @@ class Studio:
 
     def _part(self, ref: str, index: int, job: Job) -> bytes:
         assert job.request.speech_format is not None
-        file = self.results.find(ref, part_name(index, job.request.speech_format))
+        file = self.results.find_in(ref, part_name(index, job.request.speech_format))
         return b"".join(file.read(0, file.size_bytes))
 
     async def look(self, job_id: str, order: Order) -> tuple[View | None, RenderResult | None]:
@@ -187,12 +200,12 @@ class Studio:
             return None, await asyncio.to_thread(self._answered, job_id, order)
         if view.job.state != "completed":
             return view, None
-        return view, await asyncio.to_thread(self.results.read, job_id)
+        return view, await self._result(view.job)
 
     def _answered(self, job_id: str, order: Order) -> RenderResult:
         """An answer that was given again. What a job has made is for its owner to ask for."""
-        result = self.results.read(job_id)
-        if result.render_id == job_id and not order.sees_all:
+        result = self.results.read(job_id) if _JOB_ID.fullmatch(job_id) else None
+        if result is None or (result.render_id == job_id and not order.sees_all):
             raise NotFound(f"There is no job {job_id[:40]}.", hint="GET /jobs lists yours.")
         return replace(result, render_id=job_id, cached=True, stages={})
 
@@ -264,21 +277,14 @@ class Studio:
             return None
         return replace(known, render_id=render_id, cached=True, stages={})
 
+    def _counted(self, answer: RenderResult) -> RenderResult:
+        """A render without a job of its own."""
+        self._meter.add(RENDERS, outcome="completed")
+        self._meter.add(AUDIO_SECONDS, answer.duration_ms / 1000)
+        return answer
+
     async def voices(self) -> list[VoiceInfo]:
         """The installed voices, then the rest of the catalogue."""
         installed = await asyncio.to_thread(self.library.installed)
         missing = [voice for voice_id, voice in catalogue().items() if voice_id not in installed]
         return [*installed.values(), *missing]
-
-
-def raise_if_failed(job: Job) -> None:
-    """What a client that waits for an ended job is told.
-
-    Raises:
-        JobFailed
-        Conflict: it was cancelled.
-    """
-    if job.error:
-        raise JobFailed(job.error.message, hint=job.error.hint, status=job.error.status, code=job.error.code)
-    if job.state == "cancelled":
-        raise Conflict("The job was cancelled.", hint="Send it again if it was not meant to be.")

@@ -109,12 +109,15 @@ function failureOf(job) {
   return job.status in ends ? new ApiError(ends[job.status], "Try again.", job.status) : null;
 }
 
+/** No answer of ours: nobody listens, or Serve's own word for an application that is still starting. */
+const isAway = ({ code, status }) => code === "unreachable" || code === "unexpected_answer" || status === 503;
+
 /** The job as it is now, or null while the server is away. */
 async function look(id, signal, giveUpAt) {
   try {
     return await getJson(renderPath(id), { signal });
   } catch (error) {
-    if (error.code !== "unreachable" || performance.now() > giveUpAt) throw error;
+    if (!isAway(error) || performance.now() > giveUpAt) throw error;
     return null;
   }
 }

@@ -29,7 +29,7 @@ export class Jobs extends EventTarget {
   #more = false;
   #problem = null;
   #timer = 0;
-  #reading = false;
+  #reading = null; // the promise of its end, while the server is being asked
   #again = false;
   #era = 0; // another API key begins another
 
@@ -85,16 +85,19 @@ export class Jobs extends EventTarget {
   }
 
   /** Asks the server for the list. While it is being asked, one more time is enough for all who want it. */
-  async refresh() {
+  refresh() {
     this.#again = true;
-    if (this.#reading) return;
-    this.#reading = true;
+    this.#reading ??= this.#readAll();
+    return this.#reading;
+  }
+
+  async #readAll() {
     while (this.#again) {
       this.#again = false;
       clearTimeout(this.#timer);
       await this.#read(this.#era);
     }
-    this.#reading = false;
+    this.#reading = null;
     this.#plan();
   }
 

@@ -1,4 +1,4 @@
-// The text of a render that this page has not written itself, for its captions.
+// The whole text of a listed job, for its captions.
 
 import { fetchCaptions } from "./api.js";
 

@@ -78,7 +78,7 @@ _STEPS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 
 RENDERS = Counter(
     "avatar_renders",
-    "Renders that have ended; refused: the queue was full.",
+    "Renders that have ended, cached ones too; refused: beyond a limit of the server or of the key.",
     {"outcome": ("completed", "failed", "cancelled", "refused")},
 )
 STAGE_SECONDS = Histogram(
@@ -103,8 +103,8 @@ CANCELLATIONS = Counter(
 RETRIES = Counter("avatar_job_retries", "Attempts that were started again because something died.")
 WEBHOOKS = Counter(
     "avatar_webhook_deliveries",
-    "Calls of a callback_url; retried: it failed and is tried again; given_up: it failed for the last time.",
-    {"outcome": ("delivered", "retried", "given_up")},
+    "Callbacks of ended jobs; given_up: none of several attempts reached the receiver.",
+    {"outcome": ("delivered", "given_up")},
 )
 
 CATALOGUE: Mapping[str, Counter | Histogram] = {

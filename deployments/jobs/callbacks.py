@@ -9,9 +9,6 @@ from typing import Any
 
 from .contract import Job
 
-_AT_ONCE = 32
-"""Deliveries: a receiver that hangs holds one for a minute at most, and must not hold up all others."""
-
 Deliver = Callable[[str, Mapping[str, Any]], Awaitable[bool]]
 """Sends a body to an address, with as many tries as it takes; False: given up."""
 
@@ -25,24 +22,25 @@ class Callbacks:
             deliver: see Webhooks.deliver.
         """
         self._deliver = deliver
-        self._places = asyncio.Semaphore(_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def tell(self, job: Job, done: Callable[[Job], object]) -> None:
+    def tell(self, job: Job, done: Callable[[str, bool], Awaitable[object]]) -> None:
         """Starts to tell.
 
         Args:
             job: has ended, and has a callback_url.
-            done: called when it is told, or given up.
+            done: called with its ID when it is told (True), or given up.
         """
-        task = asyncio.get_running_loop().create_task(self._tell(job, done), context=contextvars.Context())
+        # Not the job itself: it may have a long text, and a receiver that hangs is waited for.
+        work = self._tell(job.job_id, job.callback_url or "", body(job), done)
+        task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _tell(self, job: Job, done: Callable[[Job], object]) -> None:
-        async with self._places:
-            await self._deliver(job.callback_url or "", body(job))
-        done(job)
+    async def _tell(
+        self, job_id: str, url: str, content: Mapping[str, Any], done: Callable[[str, bool], Awaitable[object]]
+    ) -> None:
+        await done(job_id, await self._deliver(url, content))
 
     async def stop(self) -> None:
         """Gives up on all for now: who leads next begins anew."""

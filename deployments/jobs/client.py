@@ -6,15 +6,15 @@ import asyncio
 import contextlib
 import contextvars
 import logging
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
-from deployments.core.errors import AvatarError, Conflict, NotFound, Unavailable
+from deployments.core.errors import Conflict, NotFound, Unavailable
 
-from .contract import Event, Job, Page, State, StoreFailed, Submission
+from .contract import Deposed, Job, Page, State, StoreFailed, Submission
 from .feed import Notice, Step
+from .line import Line, Update, View
 
 logger = logging.getLogger("ray.serve")
 
@@ -22,44 +22,10 @@ _INSIST_S = 30.0
 """A leader that died is replaced within seconds; whoever asks in the meantime waits so long at most."""
 _AGAIN_S, _LONGEST_S = 0.1, 1.0
 _ABANDON_TRIES = 20
-_SENDERS = 4
+_SENDERS = 2
 """Calls with new jobs on their way at a time: what comes meanwhile goes together in the next."""
 _TOGETHER = 64
 """New jobs in one call."""
-
-
-class Line(Protocol):
-    """To whoever leads the jobs."""
-
-    async def ask(self, method: str, *arguments: Any) -> Any:
-        """Calls the deployment.
-
-        Raises:
-            Unavailable: nobody answered; whether it was done is not known.
-            AvatarError: as the deployment raises it.
-        """
-
-    def listen(self) -> AsyncGenerator[Notice, None]:
-        """News from now on; the first says how things stand. Ends, or raises Unavailable, with the leader."""
-
-
-@dataclass(frozen=True)
-class View:
-    """A job as its user sees it."""
-
-    job: Job
-    position: int | None
-    """Place in the queue; None unless pending."""
-
-
-@dataclass(frozen=True)
-class Update:
-    """News of a job that somebody watches."""
-
-    attempt: int
-    events: tuple[Event, ...]
-    job: Job | None
-    """Once it has ended; nothing follows then."""
 
 
 class Client:
@@ -80,6 +46,11 @@ class Client:
         """Whether the leader is heard, and its store works."""
         self._listener = _detached(self._listen())
 
+    @property
+    def listeners(self) -> int:
+        """How many wait for news of a job."""
+        return sum(len(queues) for queues in self._watchers.values())
+
     async def submit(self, submission: Submission) -> Job:
         """Hands a job in; it is written when this returns.
 
@@ -93,12 +64,20 @@ class Client:
             _detached(self._send())
         return await answer
 
-    async def finish(self, submission: Submission) -> Job:
-        """Hands a job in and waits until it has ended. Cancelled, it cancels the job."""
+    async def finish(self, submission: Submission, on_accepted: Callable[[Job], object] = lambda _: None) -> Job:
+        """Hands a job in and waits until it has ended.
+
+        Cancelled, it cancels the job, unless that has an Idempotency-Key: then whoever left may come back for it.
+
+        Args:
+            submission: the job.
+            on_accepted: told which job it is: with an Idempotency-Key it may be an older one.
+        """
         try:
-            return await self._finish(submission)
+            return await self._finish(submission, on_accepted)
         except asyncio.CancelledError:
-            self.abandon(submission.job)
+            if submission.job.idempotency_key is None:
+                self.abandon(submission.job)
             raise
 
     def abandon(self, job: Job) -> None:
@@ -116,10 +95,11 @@ class Client:
                     continue
             return
 
-    async def _finish(self, submission: Submission) -> Job:
+    async def _finish(self, submission: Submission, on_accepted: Callable[[Job], object]) -> Job:
         job_id = submission.job.job_id
         with self._watching(job_id) as news:
             job = await self.submit(submission)
+            on_accepted(job)
             if job.job_id != job_id:  # one of the same Idempotency-Key
                 return await self.end_of(job.job_id)
             while not job.ended:
@@ -133,9 +113,10 @@ class Client:
         Raises:
             NotFound
         """
-        async for update in self.watch(job_id, 0):
-            if update.job:
-                return update.job
+        async with contextlib.aclosing(self.watch(job_id, 0)) as updates:
+            async for update in updates:
+                if update.job:
+                    return update.job
         raise NotFound(f"There is no job {job_id[:40]}.")
 
     async def watch(self, job_id: str, after_seq: int) -> AsyncGenerator[Update, None]:
@@ -224,14 +205,15 @@ class Client:
 
     async def _insist(self, method: str, *arguments: Any, again: Callable[..., Any] | None = None) -> Any:
         """Asks again while the leader is being replaced."""
-        give_up_at, pause_s = time.monotonic() + _INSIST_S, _AGAIN_S
+        now = asyncio.get_running_loop().time
+        give_up_at, pause_s = now() + _INSIST_S, _AGAIN_S
         while True:
             try:
-                return await self._line.ask(method, *arguments)
+                return _led(await self._line.ask(method, *arguments))
             except StoreFailed:  # the leader is there, and says so
                 raise
             except Unavailable as error:
-                if time.monotonic() > give_up_at:
+                if now() > give_up_at:
                     raise
                 logger.warning("%s: the jobs do not answer, asking again: %s", method, error)
             await asyncio.sleep(pause_s)
@@ -257,7 +239,7 @@ class Client:
                 async with contextlib.aclosing(self._line.listen()) as notices:
                     await self._hear(notices)
                 pause_s = _AGAIN_S
-            except AvatarError as error:
+            except Exception as error:  # whatever it is: who watches must not be left alone
                 logger.info("the feed of jobs ended: %s", error)
             self.connected = False
             await asyncio.sleep(pause_s)
@@ -274,6 +256,13 @@ class Client:
             for step in notice.steps:
                 for queue in self._watchers.get(step.job_id, ()):
                     queue.put_nowait(step)
+
+
+def _led(answer: Any) -> Any:
+    """Raises Deposed where one of several jobs came to a leader of the past: its successor is to be asked for all."""
+    if isinstance(answer, list) and (refusals := [each for each in answer if isinstance(each, Deposed)]):
+        raise refusals[0]
+    return answer
 
 
 def _once_more(submissions: list[Submission]) -> tuple[list[Submission]]:

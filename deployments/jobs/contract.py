@@ -12,7 +12,6 @@ asynchronous-inference.md): fingerprint, attempt, fence, result reference commit
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,7 +79,7 @@ class Event:
     seq: int
     """1 for the first event of a job, and without gaps."""
     stage: str
-    """queue, tts, lipsync, join and so on; done for the last."""
+    """queue; tts: a sentence is spoken; speech: a further part of the audio file is there; done for the last."""
     status: State
     progress: int
     """0-100, never falling."""
@@ -188,8 +187,8 @@ class Page:
 
 
 def result_ref(job_id: str, attempt: int) -> str:
-    """Where an attempt writes its files: 32 hexadecimal digits that only who knows the job ID can tell."""
-    return hashlib.sha256(f"{job_id} {attempt}".encode()).hexdigest()[:32]
+    """Where an attempt writes its files. No render ID: nobody can ask for what the fence has not let through."""
+    return f"{job_id}-{attempt}"
 
 
 class Deposed(Unavailable):
@@ -229,6 +228,8 @@ class Rules:
     ttl_s: float
     """Life of an ended job."""
     max_attempts: int
+    shares_work: bool = True
+    """Equal jobs at the same time are computed once: the cache sees to it."""
 
 
 class Store(Protocol):
@@ -276,7 +277,7 @@ class Store(Protocol):
         """How many jobs are in each state; 0 too."""
 
     def expire(self, ended_before_s: float) -> int:
-        """Removes jobs that ended before a Unix time, with their events; how many."""
+        """Removes some of the jobs that ended before a Unix time, with their events; how many: 0 for no more."""
 
     def close(self) -> None:
         """Lets go of files and connections."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from importlib.metadata import version
@@ -21,19 +22,22 @@ from deployments.core.measures import Snapshot
 from deployments.core.types import RenderRequest
 from deployments.meter import meter
 
-from .client import View
-from .contract import Event, Job, JobOptions, Page, Report, Rules, State, Store, Submission
+from .contract import Event, Job, JobOptions, Page, Report, Rules, State, Store, StoreFailed, Submission
 from .desk import Desk
 from .exposition import Exposition, Gauges
 from .feed import Notice
+from .line import View
 from .webhooks import Webhooks
 
 logger = logging.getLogger("ray.serve")
 
 _ASK_S = 15.0
 """Limit of a question: takes milliseconds, and some seconds while the store is away."""
-_MEASURE_S = 5.0
-"""Limit for asking all replicas what they have counted."""
+_BROADCAST_S = 5.0
+"""Limit for asking all replicas something."""
+_STORE_TRIES, _STORE_AGAIN_S = 60, 1.0
+_ANNOUNCEMENTS, _ANNOUNCE_EVERY_S = 3, 2.0
+"""In a rollout the leader before may ask for more until it knows that it is deposed."""
 _COLLECT_EVERY_S = 10.0
 """What a replica counted is lost with it: at most so much of it."""
 _FRESH_S = 0.5
@@ -69,10 +73,28 @@ class Jobs:
         self._replicas: dict[str, int] = {}
         self._collected_s = -float("inf")
         self._collecting = asyncio.Lock()
+        leader = secrets.token_hex(8)
         store = await asyncio.to_thread(open_store, app)
-        self._desk = Desk(store, RemoteRenderer(renderer, publish), Webhooks(options).deliver, rules, meter())
+        performer = RemoteRenderer(renderer, publish, leader)
+        self._desk = Desk(store, performer, Webhooks(options).deliver, rules, meter())
+        await self._take_over()
+        self._tasks = [asyncio.create_task(self._collect_on()), asyncio.create_task(self._announce(leader))]
+
+    async def _take_over(self) -> None:
+        """Waits for a store that is away: Serve would try again less and less often."""
+        for _ in range(_STORE_TRIES):
+            try:
+                return await self._desk.open()
+            except StoreFailed as error:
+                logger.error("the store of the jobs does not answer: %s", error)
+            await asyncio.sleep(_STORE_AGAIN_S)
         await self._desk.open()
-        self._collector = asyncio.create_task(self._collect_on())
+
+    async def _announce(self, leader: str) -> None:
+        """Has the Renderers give up what the leader before had asked for; it begins anew."""
+        for _ in range(_ANNOUNCEMENTS):
+            await self._ask_all("Renderer", "follow", leader)
+            await asyncio.sleep(_ANNOUNCE_EVERY_S)
 
     async def submit(self, submissions: Sequence[Submission]) -> list[Job | AvatarError]:
         """Takes jobs in: see Desk.submit."""
@@ -146,27 +168,31 @@ class Jobs:
 
     async def _collect_now(self) -> None:
         self._exposition.merge(meter().take())
-        answers = await asyncio.gather(*(self._ask_all(source) for source in self._sources))
-        for source, snapshots in zip(self._sources, answers, strict=True):
+        answers = await asyncio.gather(*(self._ask_all(source, "take_measures") for source in self._sources))
+        for source, replies in zip(self._sources, answers, strict=True):
+            snapshots = [reply for reply in replies if isinstance(reply, Snapshot)]
             self._replicas[source] = len(snapshots)
             for snapshot in snapshots:
                 self._exposition.merge(snapshot)
 
-    async def _ask_all(self, deployment: str) -> list[Snapshot]:
+    async def _ask_all(self, deployment: str, method: str, *arguments: str) -> list[Any]:
+        """The answers of all replicas; none of one that does not answer."""
         try:
             handle: Any = serve.get_deployment_handle(deployment, self._app)
-            response = await asyncio.to_thread(handle.broadcast, "take_measures")
-            replies = await asyncio.wait_for(response.results_async(return_exceptions=True), _MEASURE_S)
+            response = await asyncio.to_thread(handle.broadcast, method, *arguments)
+            async with asyncio.timeout(_BROADCAST_S):
+                replies: list[Any] = await response.results_async(return_exceptions=True)
         except (TimeoutError, RayError, RayServeException) as error:
-            logger.warning("measures of %s: %s", deployment, error)
+            logger.warning("%s of %s: %s", method, deployment, error)
             return []
-        return [reply for reply in replies if isinstance(reply, Snapshot)]
+        return replies
 
 
 class RemoteRenderer:
     """The Renderer as the dispatcher sees it."""
 
-    def __init__(self, renderer: DeploymentHandle[Any], publish: Callable[[str, str], None]) -> None:
+    def __init__(self, renderer: DeploymentHandle[Any], publish: Callable[[str, str], None], leader: str) -> None:
+        self._leader = leader
         self._renderer = renderer
         self._run = renderer.options(method_name="run", stream=True)
         self._publish = publish
@@ -175,7 +201,7 @@ class RemoteRenderer:
         """See Performer."""
         _set_request_context(request_id=job.request_id or job.job_id)  # for the log lines of all stages
         logger.info("job %s: attempt %d of a %s one", job.job_id, job.attempt, job.priority)
-        response: Any = self._run.remote(job)
+        response: Any = self._run.remote(job, self._leader)
         try:
             async for report in response:
                 yield report
@@ -212,7 +238,8 @@ class RemoteJobs:
         """See Line."""
         response = getattr(self._jobs, method).remote(*arguments)
         try:
-            return await asyncio.wait_for(response, _ASK_S)
+            async with asyncio.timeout(_ASK_S):  # wait_for loses a cancellation that meets the answer
+                return await response
         except (TimeoutError, RayTaskError, RayError, RayServeException) as error:
             response.cancel()
             raise original(error) from error

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import replace
 
 from deployments.core.errors import (
     Conflict,
@@ -18,18 +19,11 @@ from deployments.core.errors import (
     TooManyRequests,
     Unavailable,
 )
-from deployments.core.measures import (
-    AUDIO_SECONDS,
-    CANCELLATIONS,
-    QUEUE_WAIT,
-    RENDERS,
-    RETRIES,
-    Counter,
-    Histogram,
-)
+from deployments.core.measures import CANCELLATIONS, RENDERS, WEBHOOKS, Meter
 
 from .callbacks import Callbacks, Deliver
 from .contract import Change, Deposed, Event, Job, Page, Rules, State, Store, Submission
+from .counting import count
 from .dispatcher import Dispatcher, Performer
 from .feed import Feed, Notice
 from .journal import Journal
@@ -39,22 +33,15 @@ from .table import Table
 logger = logging.getLogger("ray.serve")
 
 _EXPIRE_EVERY_S = 3600.0
-
-
-class Counting(Protocol):
-    """Where it counts: see core.measures."""
-
-    def add(self, metric: Counter, value: float = 1, /, **labels: str) -> None:
-        """See Measures."""
-
-    def observe(self, metric: Histogram, seconds: float, /, **labels: str) -> None:
-        """See Measures."""
+_BRIEF_CHARS = 100
+_COUNT_EVERY_S = 1.0
+"""SQLite takes 40 ms to count a hundred thousand jobs, and new ones wait for it."""
 
 
 class Desk:
     """All that the deployment does, but for Ray."""
 
-    def __init__(self, store: Store, performer: Performer, deliver: Deliver, rules: Rules, counting: Counting) -> None:
+    def __init__(self, store: Store, performer: Performer, deliver: Deliver, rules: Rules, counting: Meter) -> None:
         """
         Args:
             store: keeps the jobs.
@@ -69,10 +56,15 @@ class Desk:
         self._callbacks = Callbacks(deliver)
         self._table = Table(rules.max_attempts)
         self._journal = Journal(self._table, store, self._written, self._dropped)
-        self._dispatcher = Dispatcher(self._table, performer, rules.at_once, rules.stall_s, self._journal.nudge)
+        self._dispatcher = Dispatcher(
+            *(self._table, performer, rules.at_once, rules.stall_s),
+            *(self._journal.nudge, self._journal.confirm, rules.shares_work),
+        )
         self._buckets = TokenBuckets()
-        self._by_idempotency: dict[tuple[str, str], str] = {}
+        self._by_idempotency: dict[tuple[str, str] | None, str] = {}
         self._cleaner: asyncio.Task[None] | None = None
+        self._counts: dict[State, int] = {}
+        self._counted_s = -float("inf")
         self.feed = Feed()
 
     async def open(self) -> None:
@@ -115,10 +107,15 @@ class Desk:
         """
         self._check_lead()
         job = submission.job
-        if (known := await self._same(submission)) is not None:
-            return known
         try:
-            await self._check_room(submission)
+            known = await self._same(submission)
+            if known is None and len(self._table.queue) >= self._rules.max_queued:
+                self._check_limit(submission)
+                await self._check_free(job)
+                known = await self._same(submission)  # it may have come meanwhile
+            if known is not None:
+                return known
+            self._check_limit(submission)
         except TooManyRequests:
             self._counting.add(RENDERS, outcome="refused")
             raise
@@ -143,31 +140,44 @@ class Desk:
 
     async def _same(self, submission: Submission) -> Job | None:
         """The job that was submitted before: by the same call, or under the same Idempotency-Key."""
-        job, key = submission.job, _own_key(submission.job)
-        if submission.again and (await self.get([job.job_id]))[0]:
-            return (await self.get([job.job_id]))[0]
-        if key is None:
-            return None
-        found = await self._journal.ask(self._store.find, *key) if key not in self._by_idempotency else None
-        if key in self._by_idempotency:  # also when another came while the store was asked
-            await self._journal.settle()
-            found = (await self.get([self._by_idempotency[key]]))[0] if key in self._by_idempotency else None
-        if found is not None and found.fingerprint != job.fingerprint:
-            raise IdempotencyMismatch(
-                "Idempotency-Key: it was used for another request.", hint="Use a new key for each different request."
-            )
-        return found
+        job = submission.job
+        while True:
+            if submission.again or self._is_here(job):
+                await self._journal.settle()  # it may not be written yet
+            found = await self._find(submission)
+            if found is None and self._is_here(job):
+                continue  # it came while the store was asked
+            if found is not None and found.fingerprint != job.fingerprint:
+                raise IdempotencyMismatch(
+                    "Idempotency-Key: it was used for another request.",
+                    hint="Use a new key for each different request.",
+                )
+            return found
 
-    async def _check_room(self, submission: Submission) -> None:
+    def _is_here(self, job: Job) -> bool:
+        return self._table.get(job.job_id) is not None or _own_key(job) in self._by_idempotency
+
+    async def _find(self, submission: Submission) -> Job | None:
+        job, key = submission.job, _own_key(submission.job)
+        if submission.again and (same := (await self.get([job.job_id]))[0]):
+            return same
+        if key is None:
+            return self._journal.known(job.job_id)
+        job_id = self._by_idempotency.get(key)
+        return (await self.get([job_id]))[0] if job_id else await self._journal.ask(self._store.find, *key)
+
+    async def _check_free(self, job: Job) -> None:
+        """What costs no computing is taken in though the queue is full."""
+        if not await self._dispatcher.is_free(job.request):
+            raise QueueFull(
+                "The server is at its limit and its queue is full.", hint="Try again after the time in Retry-After."
+            )
+
+    def _check_limit(self, submission: Submission) -> None:
         limit = submission.concurrent_jobs
         if limit is not None and self._table.owned(submission.job.owner) >= limit:
             raise TooManyJobs(
                 f"This key may have {limit} jobs at a time.", hint="Wait for one of them to end, or cancel it."
-            )
-        is_full = len(self._table.queue) >= self._rules.max_queued
-        if is_full and not await self._dispatcher.is_free(submission.job.request):
-            raise QueueFull(
-                "The server is at its limit and its queue is full.", hint="Try again after the time in Retry-After."
             )
 
     async def cancel(self, job_id: str, owner: str | None) -> Job:
@@ -186,9 +196,7 @@ class Desk:
             raise NotFound(f"There is no job {job_id[:40]}.", hint="GET /jobs lists yours.")
         state = job.state
         if self._table.cancel(job_id, time.time()) is None:
-            raise Conflict(
-                f"The job is {job.state} already.", hint="Only a pending or processing job can be cancelled."
-            )
+            raise Conflict("The job has ended already.", hint="Only a pending or processing job can be cancelled.")
         self._dispatcher.cancel(job_id)
         self._counting.add(CANCELLATIONS, state=state)
         await self._journal.settle()
@@ -211,11 +219,16 @@ class Desk:
     async def page(self, owner: str | None, state: State | None, limit: int, cursor: str | None) -> Page:
         """See Store.page."""
         self._check_lead()
-        return await self._journal.ask(self._store.page, owner, state, limit, cursor)
+        page = await self._journal.ask(self._store.page, owner, state, limit, cursor)
+        # A list shows how the texts begin: hundreds of whole ones would travel for nothing.
+        return replace(page, jobs=tuple(_brief(job) for job in page.jobs))
 
     async def counts(self) -> dict[State, int]:
         """How many jobs are in each state."""
-        return await self._journal.ask(self._store.counts)
+        if time.monotonic() > self._counted_s + _COUNT_EVERY_S:
+            self._counts = await self._journal.ask(self._store.counts)
+            self._counted_s = time.monotonic()
+        return self._counts
 
     def position(self, job_id: str) -> int | None:
         """Place of a pending job in the queue, 1 for the next."""
@@ -240,7 +253,7 @@ class Desk:
             self._stopping = asyncio.create_task(self._dispatcher.stop())
             return
         for change in changes:
-            self._count(change)
+            count(self._counting, change)
             self._end(change.job)
         self._dispatcher.act(changes)
         self.feed.publish(changes, len(self._table), self._journal.connected)
@@ -253,37 +266,31 @@ class Desk:
         if not job.told:
             self._callbacks.tell(job, self._told)
 
-    def _told(self, job: Job) -> None:
-        self._table.tell(job)
-        self._journal.nudge()
+    async def _told(self, job_id: str, delivered: bool) -> None:
+        self._counting.add(WEBHOOKS, outcome="delivered" if delivered else "given_up")
+        with contextlib.suppress(Unavailable):  # then whoever leads next tells it once more
+            if (job := (await self.get([job_id]))[0]) is not None:
+                self._table.tell(job)
+                self._journal.nudge()
 
     def _dropped(self, job: Job) -> None:
         if key := _own_key(job):
             self._by_idempotency.pop(key, None)
         self._dispatcher.leave(job)
 
-    def _count(self, change: Change) -> None:
-        job = change.job
-        for event in change.events:
-            if event.stage == "done":
-                self._counting.add(RENDERS, outcome=event.status)
-                if job.result:
-                    self._counting.add(AUDIO_SECONDS, job.result.duration_ms / 1000)
-            elif event.status == "processing" and event.stage == "queue":
-                if job.attempt > 1:
-                    self._counting.add(RETRIES)
-                elif job.started_s:
-                    self._counting.observe(QUEUE_WAIT, job.started_s - job.created_s, priority=job.priority)
-
     async def _clean(self) -> None:
         while not self.deposed:
             try:
-                removed = await self._journal.ask(self._store.expire, time.time() - self._rules.ttl_s)
+                removed = await self._journal.expire(time.time() - self._rules.ttl_s)
                 if removed:
                     logger.info("removed %d expired jobs", removed)
             except Unavailable as error:
                 logger.warning("looking for expired jobs failed: %s", error)
             await asyncio.sleep(_EXPIRE_EVERY_S)
+
+
+def _brief(job: Job) -> Job:
+    return replace(job, request=replace(job.request, text=job.request.text[:_BRIEF_CHARS]))
 
 
 def _own_key(job: Job) -> tuple[str, str] | None:

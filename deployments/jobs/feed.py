@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from .contract import Change, Event, Job
 
+_EVERY_S = 0.02
+"""A listener is told fifty times a second at most."""
 _BEHIND = 1000
 """Notices that a listener may be behind; then it is let go, and asks anew for what it missed."""
 
@@ -39,6 +42,7 @@ class Feed:
 
     def __init__(self) -> None:
         self._listeners: set[asyncio.Queue[Notice | None]] = set()
+        self._closed = False
 
     def publish(self, changes: Sequence[Change], unfinished: int, connected: bool) -> None:
         """Never waits."""
@@ -50,7 +54,8 @@ class Feed:
                 self._let_go(queue)
 
     def close(self) -> None:
-        """Ends every listening."""
+        """Ends every listening, also what would begin later."""
+        self._closed = True
         for queue in list(self._listeners):
             self._let_go(queue)
 
@@ -64,14 +69,33 @@ class Feed:
         Args:
             first: said at once: from then on nothing is missed.
         """
+        if self._closed:
+            return
         queue: asyncio.Queue[Notice | None] = asyncio.Queue()
         self._listeners.add(queue)
         try:
             yield first
+            said_s = -float("inf")
             while (notice := await queue.get()) is not None:
-                yield notice
+                # The first of many goes at once, the rest together: each call costs a millisecond on both sides.
+                await asyncio.sleep(max(0.0, said_s + _EVERY_S - time.monotonic()))
+                said_s = time.monotonic()
+                yield _joined([notice, *_waiting(queue)])
         finally:
             self._listeners.discard(queue)
+
+
+def _waiting(queue: asyncio.Queue[Notice | None]) -> Iterator[Notice]:
+    """What is there already, up to the end."""
+    while not queue.empty():
+        if (notice := queue.get_nowait()) is None:
+            queue.put_nowait(None)
+            return
+        yield notice
+
+
+def _joined(notices: Sequence[Notice]) -> Notice:
+    return replace(notices[-1], steps=tuple(step for notice in notices for step in notice.steps))
 
 
 def _step(change: Change) -> Step:

@@ -21,6 +21,8 @@ _AGAIN_S, _LONGEST_S = 0.1, 2.0
 """A store that is away is tried again after this long, twice as long each time."""
 _BEAT_S = 1.0
 """An idle leader asks this often whether it still leads: nobody must listen to one that does not."""
+_BETWEEN_S = 0.1
+"""Between two parts of a large clean-up: new jobs wait for one part at most."""
 _ENDED_KEPT = 1000
 """Ended jobs that are answered from memory: clients ask right after the end. A megabyte or two."""
 
@@ -83,6 +85,16 @@ class Journal:
         self._dirty.set()
         await asyncio.shield(self._batch)
 
+    async def confirm(self) -> None:
+        """Returns once it is certain that this leader still leads; waits for a store that is away.
+
+        Raises:
+            Deposed
+        """
+        while True:
+            with contextlib.suppress(StoreFailed):
+                return await self.settle()
+
     async def ask(self, question: Callable[..., ResultT], *arguments: Any) -> ResultT:
         """Calls a method of the store."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, question, *arguments)
@@ -90,6 +102,16 @@ class Journal:
     def known(self, job_id: str) -> Job | None:
         """A job as it is written; None: ask the store."""
         return self._live.get(job_id) or self._ended.get(job_id)
+
+    async def expire(self, ended_before_s: float) -> int:
+        """See Store: from memory too."""
+        for job in [job for job in self._ended.values() if (job.ended_s or 0.0) < ended_before_s]:
+            del self._ended[job.job_id]
+        total = 0
+        while removed := await self.ask(self._store.expire, ended_before_s):
+            total += removed
+            await asyncio.sleep(_BETWEEN_S)
+        return total
 
     async def close(self) -> None:
         """Stops writing; what is not written is lost to this process, not to the store."""

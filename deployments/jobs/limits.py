@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from deployments.core.errors import RateLimited
 
+_ROUNDING = 1e-6
+"""Who waits as long as told must not be refused for what floats lose on the way."""
+
 
 @dataclass
 class _Bucket:
@@ -35,7 +38,7 @@ class TokenBuckets:
         bucket = self._buckets.setdefault(name, _Bucket(size, now_s))
         bucket.tokens = min(size, bucket.tokens + (now_s - bucket.filled_s) * per_minute / 60)
         bucket.filled_s = now_s
-        if bucket.tokens < 1:
+        if bucket.tokens < 1 - _ROUNDING:
             wait_s = math.ceil((1 - bucket.tokens) * 60 / per_minute)
             raise RateLimited(
                 f"This key may send {per_minute:g} requests a minute.",

@@ -12,6 +12,8 @@ from dataclasses import replace
 from .contract import Change, Event, Failure, Job, Result, State
 from .queue import Queue
 
+_MOST_ATTEMPTS = 20
+"""Restarts of the server included: a job that takes the whole of it down must end some day."""
 _LOST = Failure(
     "attempts_exhausted",
     "A part of the server was lost each time that it worked on this job.",
@@ -52,11 +54,19 @@ class Table:
         return job is not None and job.state == "processing" and job.attempt == attempt
 
     def load(self, jobs: Iterable[Job], now_s: float) -> None:
-        """Takes what the leader before left, oldest first. What it was working on is lost, and begins anew."""
+        """Takes what the leader before left, oldest first.
+
+        What it was working on begins anew. That is no loss of the job's own: leaders come and go in every rollout.
+        """
         for job in sorted(jobs, key=lambda job: job.state == "pending"):  # what was at work has waited already
             self._put(job)
-            if job.state == "pending" or self.lose(job.job_id, job.attempt, now_s):
-                self.queue.add(self._jobs[job.job_id])
+            if job.state == "processing" and job.attempt >= _MOST_ATTEMPTS:
+                self._end(replace(job, state="failed", error=_LOST), now_s, _LOST.message)
+                continue
+            if job.state == "processing":
+                message = "The server was restarted; the job begins anew."
+                self._note(replace(job, state="pending"), "queue", "pending", job.last.progress, message)
+            self.queue.add(self._jobs[job.job_id])
 
     def submit(self, job: Job) -> None:
         """A new job, at the end of the queue."""

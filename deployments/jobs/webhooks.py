@@ -48,6 +48,8 @@ _CONNECT_S = 3.0
 """For one address, so that a second one gets its turn: a lost SYN is sent again after 1 s."""
 _MAX_ANSWER = 64 * 1024
 """Bytes read of an answer that nobody needs, because some receivers stop working when they are cut off."""
+_AT_ONCE = 64
+"""Attempts: a receiver that hangs holds a place for one attempt, not while it is waited to be tried again."""
 _MAX_LOOKUPS = 4
 """Threads for names."""
 _AGAIN = frozenset({408, 425, 429})
@@ -155,6 +157,7 @@ class Webhooks:
         self._resolve = resolve or self._look_up
         self._tls = tls or httpx.create_ssl_context()
         self._sleep = sleep
+        self._places = asyncio.Semaphore(_AT_ONCE)
         # Not the threads of the event loop: a name server that hangs would hold up everything that uses those.
         self._lookups = ThreadPoolExecutor(_MAX_LOOKUPS, thread_name_prefix="webhook-names")
 
@@ -175,7 +178,8 @@ class Webhooks:
             logger.warning("Webhook not sent: %s", error)
             return False
         for number, delay_s in enumerate((*self._delays_s, None), start=1):
-            outcome = await self._attempt(letter)
+            async with self._places:
+                outcome = await self._attempt(letter)
             if outcome.failure is None:
                 return True
             last = delay_s is None or not outcome.again

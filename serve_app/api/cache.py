@@ -12,7 +12,7 @@ from deployments.cache.contract import LevelStats, Removed
 from ..operations import CacheStats
 from ..studio import Studio
 from .access import Access, Caller
-from .schemas import ERRORS
+from .error_schemas import errors
 
 
 class CacheLevel(BaseModel):
@@ -90,17 +90,17 @@ def router(studio: Studio, access: Access) -> APIRouter:
     routes = APIRouter(tags=["operations"])
     admin = Depends(access.admin)
 
-    @routes.get("/cache/stats", responses=ERRORS)
+    @routes.get("/cache/stats", responses=errors(401, 403))
     async def cache_stats(_caller: Caller = admin) -> CacheReport:
         """How full the cache is and how often it helps, by level."""
         return CacheReport.of_all(await studio.cache.stats(), studio.caches)
 
-    @routes.delete("/cache/clear", responses=ERRORS)
+    @routes.delete("/cache/clear", responses=errors(401, 403))
     async def clear_cache(_caller: Caller = admin) -> CacheRemoval:
         """Empties every level. Finished renders stay: they are results, not cache."""
         return CacheRemoval.of(await studio.cache.clear())
 
-    @routes.post("/cache/cleanup", responses=ERRORS)
+    @routes.post("/cache/cleanup", responses=errors(401, 403))
     async def clean_cache(_caller: Caller = admin) -> CacheRemoval:
         """Removes what has expired or is beyond the size limit, now instead of within the hour."""
         return CacheRemoval.of(await studio.cache.cleanup())

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 
 from deployments.core.errors import AvatarError, StillRunning, TooManyRequests, Unauthorized
 
@@ -86,14 +87,26 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
     hint = "GET /docs lists what the server answers to." if error.status_code in {404, 405} else None
     headers = dict(error.headers) if error.headers else None
+    if error.status_code == 405:
+        headers = {"Allow": ", ".join(_methods(request))}
     return _answer(error.status_code, code, str(error.detail), hint, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """What the address takes (RFC 9110, Allow): FastAPI names the methods of the first of its routes alone."""
+    routes: Sequence[BaseRoute] = request.app.router.routes
+    return [
+        method
+        for method in ("DELETE", "GET", "HEAD", "POST")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
 
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     problems: Sequence[dict[str, Any]] = error.errors()
     message = " ".join(_in_words(problem) for problem in problems[:5])
-    return _answer(422, "invalid_request", message, _hint(problems[0]))
+    return _answer(422, "invalid_request", message, _hint(request, problems[0]))
 
 
 def _in_words(problem: dict[str, Any]) -> str:
@@ -115,7 +128,7 @@ def _field(problem: dict[str, Any]) -> str:
 
 
 _BODY_HINT = 'Send a JSON object such as {"text": "Hello"} with Content-Type: application/json.'
-_HINTS = {
+_RENDER_HINTS = {
     "text": "text is plain text of 1 to 5000 characters.",
     "speed": "speed is a number from 0.5 to 2.0.",
     "voice_id": "voice_id is a name from GET /v1/voices.",
@@ -126,9 +139,28 @@ _HINTS = {
     "priority": "Allowed: high, normal, low.",
     "callback_url": "callback_url is an http or https address of at most 2048 characters.",
 }
+_SPEECH_HINTS = {
+    "input": "input is plain text of 1 to 5000 characters.",
+    "model": "Allowed are the names of GET /v1/models, such as tts-1; all are the same.",
+    "voice": "voice is a name from GET /v1/voices, or one of OpenAI's, such as alloy.",
+    "response_format": "Allowed: wav, mp3, opus, flac, pcm.",
+    "speed": "speed is a number from 0.25 to 4.0.",
+    "stream_format": "Allowed: audio, sse.",
+    "instructions": "instructions is text of at most 5000 characters.",
+}
+_QUERY_HINTS = {
+    "status": "Allowed: pending, processing, completed, failed, cancelled.",
+    "limit": "limit is a number from 1 to 200.",
+    "cursor": "cursor is the next_cursor of the part before.",
+    "last_seq": "last_seq is the seq of the last event that was seen; 0 for all.",
+}
 
 
-def _hint(problem: dict[str, Any]) -> str:
-    if problem["type"] == "extra_forbidden":
-        return f"Allowed fields: {', '.join(_HINTS)}."
-    return _HINTS.get(_field(problem), _BODY_HINT)
+def _hint(request: Request, problem: dict[str, Any]) -> str:
+    speaks = request.scope["path"].endswith("/v1/audio/speech")
+    where, *path = problem["loc"]
+    hints = _QUERY_HINTS if where == "query" else _SPEECH_HINTS if speaks else _RENDER_HINTS
+    if problem["type"] == "extra_forbidden" and len(path) == 1:
+        return f"Allowed fields: {', '.join(hints)}."
+    # The first name alone: behind it there may be the branches of a union.
+    return hints.get(str(path[0]) if path else "", _BODY_HINT)

@@ -16,7 +16,7 @@ from ..settings import Settings
 from ..studio import Studio
 from .access import Access, Caller
 from .cache import CacheReport
-from .schemas import ERRORS
+from .error_schemas import ErrorBody, errors
 
 
 class Health(BaseModel):
@@ -68,12 +68,14 @@ def router(studio: Studio, access: Access, settings: Settings) -> APIRouter:
     user = Depends(access.user)
     gpus = Gpus()
 
-    @routes.get("/health")
+    @routes.get("/health", responses=errors())
     async def health() -> Health:
         """Answers from memory: as often as a load balancer likes."""
         return Health(**_health(studio, settings))
 
-    @routes.get("/health/ready", responses={503: {"model": Readiness}})
+    @routes.get(
+        "/health/ready", responses={**errors(), 503: {"model": Readiness | ErrorBody, "description": "Not yet."}}
+    )
     async def ready(response: Response) -> Readiness:
         """200 once every stage has a replica that is loaded and warm, else 503: for a start-up or readiness probe."""
         stages = await studio.cluster.stages()
@@ -82,7 +84,7 @@ def router(studio: Studio, access: Access, settings: Settings) -> APIRouter:
         response.status_code = 503 if waiting_for else 200
         return Readiness(ready=not waiting_for, waiting_for=waiting_for)
 
-    @routes.get("/health/detailed", responses=ERRORS)
+    @routes.get("/health/detailed", responses=errors(401))
     async def detailed(_caller: Caller = user) -> DetailedHealth:
         """Device, load, disk, cache, replicas and queue of each stage, jobs, versions."""
         machine, stages, jobs, cache = await asyncio.gather(

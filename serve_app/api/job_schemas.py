@@ -8,11 +8,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.core.types import Priority
-from deployments.jobs.client import View
 from deployments.jobs.contract import Failure, Job, State
+from deployments.jobs.line import View
 
 from ..results import RenderResult
-from .schemas import ErrorDetail, RenderResponse
+from .schemas import RenderResponse
 
 _PREVIEW_CHARS = 80
 
@@ -64,6 +64,14 @@ def ws_url(job_id: str, base: str) -> str:
     return f"ws{base.removeprefix('http')}/ws/progress/{job_id}"
 
 
+class JobError(BaseModel):
+    """Why a job failed."""
+
+    code: str
+    message: str
+    hint: str | None
+
+
 class JobFields(BaseModel):
     """What is known of every job."""
 
@@ -71,7 +79,7 @@ class JobFields(BaseModel):
     progress: int = Field(ge=0, le=100)
     stage: str = Field(description="queue, tts, speech, join; done at the end.")
     message: str
-    error: ErrorDetail | None = Field(description="Why it failed.")
+    error: JobError | None = Field(description="Why it failed; null unless it did.")
     priority: Priority
     queue_position: int | None = Field(
         description="1 for the next; null unless it is pending. About: others may cut in."
@@ -140,8 +148,8 @@ def _fields(job: Job, position: int | None) -> dict[str, Any]:
     }
 
 
-def _error(failure: Failure | None) -> ErrorDetail | None:
-    return ErrorDetail(code=failure.code, message=failure.message, hint=failure.hint) if failure else None
+def _error(failure: Failure | None) -> JobError | None:
+    return JobError(code=failure.code, message=failure.message, hint=failure.hint) if failure else None
 
 
 def _time(unix_s: float | None) -> datetime | None:

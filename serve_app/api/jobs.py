@@ -10,9 +10,9 @@ from deployments.jobs.contract import State
 
 from ..studio import Studio
 from .access import Access, Caller
+from .error_schemas import errors
 from .job_schemas import JobPage, JobReport
 from .orders import base_of, visitor
-from .schemas import ERRORS
 
 
 def router(studio: Studio, access: Access) -> APIRouter:
@@ -24,7 +24,7 @@ def router(studio: Studio, access: Access) -> APIRouter:
     routes = APIRouter(tags=["jobs"])
     user = Depends(access.user)
 
-    @routes.get("/jobs", responses=ERRORS)
+    @routes.get("/jobs", responses=errors(401))
     async def list_jobs(
         request: Request,
         caller: Caller = user,
@@ -37,13 +37,13 @@ def router(studio: Studio, access: Access) -> APIRouter:
         base = base_of(request)
         return JobPage(jobs=[JobReport.of(job, None, base) for job in page.jobs], next_cursor=page.cursor)
 
-    @routes.get("/jobs/{job_id}", responses=ERRORS)
+    @routes.get("/jobs/{job_id}", responses=errors(401, 404))
     async def job(job_id: str, request: Request, caller: Caller = user) -> JobReport:
         """One job, without its result: that is at poll_url."""
         view = await studio.job(job_id, visitor(caller))
         return JobReport.of(view.job, view.position, base_of(request))
 
-    @routes.delete("/jobs/{job_id}/cancel", responses=ERRORS)
+    @routes.delete("/jobs/{job_id}/cancel", responses=errors(401, 404, 409))
     async def cancel(job_id: str, request: Request, caller: Caller = user) -> JobReport:
         """Ends a job: one that waits never starts, one at work stops within a sentence. 409 for one that has ended."""
         return JobReport.of(await studio.cancel(job_id, visitor(caller)), None, base_of(request))

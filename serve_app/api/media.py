@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from starlette.responses import StreamingResponse
@@ -12,6 +13,7 @@ from starlette.responses import StreamingResponse
 from deployments.core.errors import NotFound
 
 from ..studio import Studio
+from .error_schemas import errors
 
 _AUDIO_TYPES = {"ogg": "audio/ogg; codecs=opus", "wav": "audio/wav"}
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
@@ -24,13 +26,29 @@ def router(studio: Studio) -> APIRouter:
     """
     routes = APIRouter(tags=["media"])
 
-    @routes.get("/audio/{render_id}.{extension}", response_class=Response)
+    @routes.get("/audio/{render_id}.{extension}", response_class=Response, responses=media_responses(_AUDIO_TYPES))
     @routes.head("/audio/{render_id}.{extension}", include_in_schema=False)
     async def audio(render_id: str, extension: str, request: Request) -> Response:
         """The sound of a render: .ogg (Opus) or .wav. Understands Range."""
         return await file_response(studio, request, render_id, "audio", extension, _AUDIO_TYPES)
 
     return routes
+
+
+def media_responses(types: Mapping[str, str]) -> dict[int | str, dict[str, Any]]:
+    """Documentation of what `file_response` answers.
+
+    Args:
+        types: extension -> Content-Type.
+    """
+    content: dict[str, Any] = {"content": {media_type.partition(";")[0]: {} for media_type in types.values()}}
+    return {
+        200: {"description": "The file.", **content},
+        206: {"description": "The part that Range asks for.", **content},
+        304: {"description": "The client has it: If-None-Match names its ETag."},
+        416: {"description": "Nothing of what Range asks for is there; Content-Range says how much is."},
+        **errors(404),
+    }
 
 
 async def file_response(

@@ -10,10 +10,13 @@ from fastapi import APIRouter, Depends, Response
 from ..settings import Settings
 from ..studio import Studio
 from .access import Access, Caller
-from .schemas import ERRORS, VoiceEntry, VoiceList
+from .error_schemas import errors
+from .schemas import VoiceEntry, VoiceList
 
 _LOGIN = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 """User and password in an URL (RFC 3986, userinfo)."""
+
+_TEXT: dict[str, Any] = {"description": "Prometheus' text format.", "content": {"text/plain": {}}}
 
 
 def router(studio: Studio, access: Access, settings: Settings) -> APIRouter:
@@ -27,19 +30,19 @@ def router(studio: Studio, access: Access, settings: Settings) -> APIRouter:
     user = Depends(access.user)
     admin = Depends(access.admin)
 
-    @routes.get("/v1/voices", responses=ERRORS)
+    @routes.get("/v1/voices", responses=errors(401))
     async def voices(_caller: Caller = user) -> VoiceList:
         """Voices that can speak now, and those of the catalogue with the command that installs each."""
         entries = [VoiceEntry.of(voice) for voice in await studio.voices()]
         return VoiceList(default=studio.library.default, voices=entries)
 
-    @routes.get("/config", responses=ERRORS)
+    @routes.get("/config", responses=errors(401, 403))
     async def config(_caller: Caller = admin) -> dict[str, Any]:
         """The effective settings: the file's, with the environment on top. Secrets are masked."""
         masked: dict[str, Any] = without_logins(settings.model_dump(mode="json"))
         return masked
 
-    @routes.get("/metrics", response_class=Response, responses=ERRORS)
+    @routes.get("/metrics", response_class=Response, responses={200: _TEXT, **errors(401, 403)})
     async def metrics(_caller: Caller = admin) -> Response:
         """Numbers of the whole server in Prometheus' text format, whichever replica answers."""
         content_type, text = await studio.jobs.metrics()

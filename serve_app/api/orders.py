@@ -12,7 +12,8 @@ from deployments.core.types import Priority
 from ..order import Order
 from .access import Caller
 
-_IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}")
+IDEMPOTENCY_KEY = "[A-Za-z0-9._~:/+=-]{1,128}"
+"""A regular expression."""
 
 
 def order_of(
@@ -29,7 +30,7 @@ def order_of(
         BadInput: the Idempotency-Key is none.
     """
     key = request.headers.get("idempotency-key")
-    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+    if key is not None and not re.fullmatch(IDEMPOTENCY_KEY, key):
         raise BadInput(
             "Idempotency-Key: it has 1 to 128 letters, digits, and . _ ~ : / + = -",
             hint="A UUID for each different request is a good key.",

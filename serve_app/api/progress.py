@@ -10,24 +10,27 @@ import contextlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, WebSocket, WebSocketDisconnect
 from starlette.responses import StreamingResponse
 
-from deployments.core.errors import AvatarError, NotFound
+from deployments.core.errors import AvatarError, NotFound, Unavailable
 from deployments.jobs.contract import Event
 
 from ..order import Order
 from ..studio import Studio
-from .schemas import ERRORS
+from .error_schemas import errors
 
 _HEARTBEAT_S = 15.0
 """Proxies commonly cut what is silent for 30 or 60 s."""
+_MOST_STREAMS = 600
+"""For one ingress replica, sync renders included: each holds one of its INGRESS_MAX_ONGOING places."""
 _NOT_FOUND = 4404
 """Close code of a WebSocket, in the range for applications (RFC 6455): there is no such job."""
 _TRY_AGAIN = 1013
 """Registered as "Try again later"."""
+_STREAM: dict[str, Any] = {"description": "One event for each step.", "content": {"text/event-stream": {}}}
 _LastSeq = Annotated[int, Query(ge=0, le=2**53, description="Number of the last event that was seen.")]
 
 
@@ -38,7 +41,7 @@ def router(studio: Studio) -> APIRouter:
     """
     routes = APIRouter(tags=["jobs"])
 
-    @routes.get("/jobs/{job_id}/events", response_class=StreamingResponse, responses=ERRORS)
+    @routes.get("/jobs/{job_id}/events", response_class=StreamingResponse, responses={200: _STREAM, **errors(404)})
     async def events(
         job_id: str,
         last_seq: _LastSeq = 0,
@@ -47,7 +50,7 @@ def router(studio: Studio) -> APIRouter:
         """Server-sent events: one for each step, from the first that was not seen on; ends with the job."""
         if last_event_id and last_event_id.isascii() and last_event_id.isdigit():
             last_seq = max(last_seq, int(last_event_id[:16]))
-        await studio.job(job_id, Order())  # 404 instead of an empty stream
+        await _check(studio, job_id)  # 404 instead of an empty stream
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter for nginx
         return StreamingResponse(_sse(studio, job_id, last_seq), headers=headers, media_type="text/event-stream")
 
@@ -70,10 +73,16 @@ def router(studio: Studio) -> APIRouter:
     return routes
 
 
+async def _check(studio: Studio, job_id: str) -> None:
+    if studio.jobs.listeners >= _MOST_STREAMS:
+        raise Unavailable("too many progress streams", hint="Poll the job instead, or try again later.")
+    await studio.job(job_id, Order())
+
+
 async def _send(socket: WebSocket, studio: Studio, job_id: str, last_seq: int) -> None:
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # RuntimeError: sent after the client's close
         try:
-            await studio.job(job_id, Order())
+            await _check(studio, job_id)
             async for event in _steps(studio, job_id, last_seq):
                 await socket.send_text(_json(event) if event else '{"type": "ping"}')
             await socket.close()

@@ -9,15 +9,19 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 
 from ..studio import Studio
 from .access import Access, Caller
+from .error_schemas import errors
 from .job_schemas import Accepted, CompletedJob, JobReport
-from .media import file_response
-from .orders import base_of, order_of, visitor
-from .schemas import ERRORS, RenderBody, RenderResponse
+from .media import file_response, media_responses
+from .orders import IDEMPOTENCY_KEY, base_of, order_of, visitor
+from .schemas import RenderBody, RenderResponse
 
 _CAPTION_TYPES = {"vtt": "text/vtt; charset=utf-8", "srt": "application/x-subrip; charset=utf-8"}
 _OnlyOnce = Annotated[
     str | None,
-    Header(description="Sent again with the same key and body, nothing is started anew: the answer is the same job's."),
+    Header(
+        description="Sent again with the same key and body, nothing is started anew: the answer is the same job's.",
+        json_schema_extra={"pattern": f"^{IDEMPOTENCY_KEY}$"},  # checked by order_of, in words
+    ),
 ]
 
 
@@ -34,7 +38,7 @@ def router(studio: Studio, access: Access, audio_base_url: str | None) -> APIRou
     def audio_base(base: str) -> str:
         return (audio_base_url or f"{base}/audio").rstrip("/")
 
-    @routes.post("/v1/avatar/render", responses=ERRORS)
+    @routes.post("/v1/avatar/render", responses=errors(401, 403, 409, 413, 429, 504, 507))
     async def render(
         body: RenderBody, request: Request, caller: Caller = user, idempotency_key: _OnlyOnce = None
     ) -> RenderResponse:
@@ -44,7 +48,7 @@ def router(studio: Studio, access: Access, audio_base_url: str | None) -> APIRou
         base = base_of(request)
         return RenderResponse.of(result, audio_base(base), base, (time.monotonic() - started) * 1000)
 
-    @routes.post("/v1/avatar/render_async", status_code=202, responses=ERRORS)
+    @routes.post("/v1/avatar/render_async", status_code=202, responses=errors(401, 403, 413, 429))
     async def render_async(
         body: RenderBody, request: Request, caller: Caller = user, idempotency_key: _OnlyOnce = None
     ) -> Accepted:
@@ -52,7 +56,7 @@ def router(studio: Studio, access: Access, audio_base_url: str | None) -> APIRou
         order = order_of(caller, request, body.priority, body.callback_url)
         return Accepted.of(await studio.submit(body.to_request(), order), base_of(request))
 
-    @routes.get("/v1/avatar/render/{render_id}", responses=ERRORS)
+    @routes.get("/v1/avatar/render/{render_id}", responses=errors(401, 404))
     async def poll(
         render_id: str, request: Request, caller: Caller = user
     ) -> CompletedJob | JobReport | RenderResponse:
@@ -66,7 +70,11 @@ def router(studio: Studio, access: Access, audio_base_url: str | None) -> APIRou
             return JobReport.of(view.job, view.position, base)
         return CompletedJob.of_view(view, result, audio_base(base), base)
 
-    @routes.get("/v1/avatar/render/{render_id}/captions.{extension}", response_class=Response, responses=ERRORS)
+    @routes.get(
+        "/v1/avatar/render/{render_id}/captions.{extension}",
+        response_class=Response,
+        responses=media_responses(_CAPTION_TYPES),
+    )
     @routes.head("/v1/avatar/render/{render_id}/captions.{extension}", include_in_schema=False)
     async def captions(render_id: str, extension: str, request: Request) -> Response:
         """Captions of a render: .vtt (word by word) or .srt."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
@@ -262,37 +262,3 @@ class VoiceList(BaseModel):
 
     default: str
     voices: list[VoiceEntry]
-
-
-class ErrorDetail(BaseModel):
-    """What went wrong and what to do."""
-
-    code: str
-    message: str
-    hint: str | None = None
-    render_id: str | None = Field(default=None, description="Of a render that goes on although nobody waits any more.")
-    poll_url: str | None = Field(default=None, description="Where to ask for it.")
-
-
-class ErrorBody(BaseModel):
-    """Every answer that is not 2xx."""
-
-    error: ErrorDetail
-
-
-def _error(description: str) -> dict[str, Any]:
-    return {"model": ErrorBody, "description": description}
-
-
-ERRORS: dict[int | str, dict[str, Any]] = {
-    401: _error("An API key is needed."),
-    403: _error("The API key does not allow this."),
-    404: _error("There is no such thing, or it has expired."),
-    409: _error("The job has ended."),
-    413: _error("The body is too large."),
-    422: _error("The request cannot be served as it is; the hint says what to do."),
-    429: _error("Too many renders at once; Retry-After says when to try again."),
-    500: _error("Something failed inside the server."),
-    503: _error("A part of the server is starting or restarting."),
-    504: _error("The render took longer than the server allows."),
-}

@@ -14,13 +14,14 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from starlette.responses import StreamingResponse
 
+from deployments.core.errors import NotFound
 from deployments.core.types import RenderRequest, SpeechFormat
 from deployments.media.speech_file import MEDIA_TYPES
 
 from ..studio import Studio
 from .access import Access, Caller
+from .error_schemas import errors
 from .orders import order_of
-from .schemas import ERRORS
 
 MODELS = ("avatar-serve", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
 """Names that clients have as a default are understood; the voice decides what speaks."""
@@ -31,6 +32,23 @@ OPENAI_VOICES = (
 """Clients that cannot be told another voice send one of these: the default voice speaks."""
 
 
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The file, or events with its parts.",
+        "content": {media_type: {} for media_type in (*MEDIA_TYPES.values(), "text/event-stream")},
+    },
+    **errors(401, 403, 409, 413, 429, 504, 507),
+}
+
+
+class CustomVoice(BaseModel):
+    """As OpenAI's clients name a voice of one's own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str = Field(description="From GET /v1/voices.")
+
+
 class SpeechBody(BaseModel):
     """A text to be spoken as an audio file."""
 
@@ -39,7 +57,7 @@ class SpeechBody(BaseModel):
     input: Annotated[str, Field(min_length=1, max_length=5000, description="Plain text, 1-5000 characters.")]
     model: Annotated[Literal[MODELS], Field(description="All are the same.")] = "avatar-serve"  # type: ignore[valid-type]
     voice: Annotated[
-        str | dict[str, str] | None,
+        str | CustomVoice | None,
         Field(description="From GET /v1/voices; OpenAI's own names give the server's default voice."),
     ] = None
     response_format: SpeechFormat = "mp3"
@@ -62,7 +80,7 @@ class SpeechBody(BaseModel):
 
     def to_request(self) -> RenderRequest:
         """The same without HTTP."""
-        voice = self.voice.get("id", "") if isinstance(self.voice, dict) else self.voice or ""
+        voice = self.voice.id if isinstance(self.voice, CustomVoice) else self.voice or ""
         return RenderRequest(
             self.input,
             "" if voice in OPENAI_VOICES else voice,
@@ -96,7 +114,7 @@ def router(studio: Studio, access: Access) -> APIRouter:
     routes = APIRouter(tags=["OpenAI-compatible"])
     user = Depends(access.user)
 
-    @routes.post("/v1/audio/speech", response_class=StreamingResponse, responses=ERRORS)
+    @routes.post("/v1/audio/speech", response_class=StreamingResponse, responses=_ANSWERS)
     async def speech(body: SpeechBody, request: Request, caller: Caller = user) -> StreamingResponse:
         """An audio file, sent sentence by sentence as it is spoken."""
         parts = studio.narrate(body.to_request(), order_of(caller, request))
@@ -106,14 +124,16 @@ def router(studio: Studio, access: Access) -> APIRouter:
             return StreamingResponse(_sse(whole, body), media_type="text/event-stream")
         return StreamingResponse(whole, media_type=MEDIA_TYPES[body.response_format])
 
-    @routes.get("/v1/models", responses=ERRORS)
+    @routes.get("/v1/models", responses=errors(401))
     async def models(_caller: Caller = user) -> ModelList:
         """Names that /v1/audio/speech takes as its model."""
         return ModelList(data=[Model(id=name) for name in MODELS])
 
-    @routes.get("/v1/models/{model}", responses=ERRORS)
-    async def model(model: Literal[MODELS], _caller: Caller = user) -> Model:  # type: ignore[valid-type]
+    @routes.get("/v1/models/{model}", responses=errors(401, 404))
+    async def model(model: str, _caller: Caller = user) -> Model:
         """One of them."""
+        if model not in MODELS:
+            raise NotFound(f"There is no model {model[:40]}.", hint="GET /v1/models lists all of them.")
         return Model(id=model)
 
     return routes

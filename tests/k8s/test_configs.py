@@ -58,8 +58,8 @@ def test_every_deployment_has_its_options(path: Path) -> None:
     assert set(config.deployments) == names
     for name, options in config.deployments.items():
         assert "num_cpus" in options["ray_actor_options"], name
-        # Serve would replace the whole autoscaling_config that build() makes of the settings.
-        assert ("autoscaling_config" in options) == (name != "TTS"), name
+        # TTS: Serve would replace the whole autoscaling_config that build() makes of the settings. Jobs: one leads.
+        assert ("autoscaling_config" in options) == (name not in {"TTS", "Jobs"}), name
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -114,21 +114,27 @@ def test_the_replicas_fit_the_pods(deployed: dict[str, Deployment]) -> None:
     cpu, gpu = group_of("cpu"), group_of("gpu")
     cpus = limit(cpu, "cpu")
     assert asked_for(deployed, "num_cpus", most=False) <= cpu["minReplicas"] * cpus
-    # Else Ray would start GPU pods for work that needs none.
-    assert asked_for(deployed, "num_cpus", most=True) <= cpu["maxReplicas"] * cpus
+    # Else Ray would start GPU pods for work that needs none. In a rollout a second leader starts beside the first.
+    leader = (deployed["Jobs"].ray_actor_options or {})["num_cpus"]
+    assert asked_for(deployed, "num_cpus", most=True) + leader <= cpu["maxReplicas"] * cpus
     assert asked_for(deployed, "num_gpus", most=True) <= gpu["maxReplicas"] * limit(gpu, "nvidia.com/gpu")
     assert replicas(deployed["Ingress"])[1] <= cpu["maxReplicas"]  # one on each pod
 
 
 def test_no_deployment_goes_with_one_pod(deployed: dict[str, Deployment]) -> None:
-    assert all(replicas(deployment)[0] >= 2 for deployment in deployed.values())
+    """But for Jobs, of which one leads: what it knows is in Valkey, and another pod takes over."""
+    assert [name for name, deployment in deployed.items() if replicas(deployment)[0] < 2] == ["Jobs"]
+    assert replicas(deployed["Jobs"]) == (1, 1)
 
 
 def test_autoscaling_does_not_swing(cluster: ConfigFile, deployed: dict[str, Deployment]) -> None:
     """Rules from Ray's issues 63279 and 26455."""
-    # The Renderer lets everything in and counts what it computes.
-    computes = {"Renderer": cluster.settings.limits.max_concurrent_requests}
+    # A Renderer lets in what is sent to it; its share of what the server computes is what counts.
+    share = cluster.settings.limits.max_concurrent_requests / replicas(deployed["Renderer"])[1]
+    computes = {"Renderer": share}
     for name, deployment in deployed.items():
+        if name == "Jobs":
+            continue
         autoscaling = deployment._deployment_config.autoscaling_config
         assert autoscaling is not None, name
         target = autoscaling.get_target_ongoing_requests()
@@ -144,6 +150,7 @@ def test_a_replica_that_stops_may_finish_its_work(cluster: ConfigFile, deployed:
         "TTS": timeouts.tts_generation,
         "LipSync": timeouts.lipsync_generation,
         "Renderer": timeouts.sync_render,
+        "Jobs": 0,  # what it has not finished its successor finishes
         "Ingress": timeouts.sync_render + generate.DRAIN_S,
     }
     assert longest.keys() == deployed.keys()

@@ -15,6 +15,7 @@ import pytest
 import ray
 import yaml
 from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
+from ray.serve._private.constants import DEFAULT_GRACEFUL_SHUTDOWN_TIMEOUT_S
 from ray.serve.schema import ServeDeploySchema
 
 from k8s import generate
@@ -112,6 +113,8 @@ def operator_faults(service: Tree) -> Iterator[str]:
         yield "authOptions"
     for group in groups(service):
         yield from _group_faults(group)
+    if head["rayStartParams"].keys() & {"redis-password", "redis-username"}:
+        yield "redis"
     environment = {entry["name"] for entry in head["template"]["spec"]["containers"][0].get("env", [])}
     if environment & {"RAY_REDIS_ADDRESS", "REDIS_PASSWORD", "REDIS_USERNAME", "RAY_enable_autoscaler_v2"}:
         yield "env"
@@ -143,10 +146,17 @@ BREAKS: dict[str, Callable[[Tree], object]] = {
     "resources": lambda service: groups(service)[0].update(resources={"CPU": "0"}),
     "restartPolicy": lambda service: groups(service)[1]["template"]["spec"].update(restartPolicy="Always"),
     "suspend": lambda service: groups(service)[2].update(suspend=True),
+    "redis": lambda service: groups(service)[0]["rayStartParams"].update({"redis-password": "secret"}),
     "env": lambda service: groups(service)[0]["template"]["spec"]["containers"][0]["env"].append(
         {"name": "RAY_enable_autoscaler_v2", "value": "1"}
     ),
 }
+
+
+def test_nothing_is_assumed_of_options_that_a_config_may_leave_out() -> None:
+    config = yaml.safe_load((generate.ROOT / "configs" / "local.yaml").read_text(encoding="utf-8"))
+    service, *_ = generate.documents(config, "0.1.0")
+    assert service["spec"]["rayClusterDeletionDelaySeconds"] == generate.DRAIN_S + DEFAULT_GRACEFUL_SHUTDOWN_TIMEOUT_S
 
 
 def test_the_operator_has_nothing_to_refuse(service: Tree) -> None:

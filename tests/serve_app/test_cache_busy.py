@@ -40,7 +40,7 @@ async def test_what_is_cached_does_not_wait_for_what_is_computed(url: str) -> No
         await asyncio.sleep(0.5)  # from the ingress to the Renderer
         refused = await client.post(RENDER, json={"text": "One too many.", "cache": "bypass"})
         assert refused.status_code == 429
-        assert int(refused.headers["retry-after"]) > 0 and error_of(refused)["code"] == "too_many_requests"
+        assert int(refused.headers["retry-after"]) > 0 and error_of(refused)["code"] == "queue_full"
         hit = await client.post(RENDER, json={"text": text, "viseme_set": "azure"})  # from below the answers
         stats = await client.get("/cache/stats")
         cleaned = await client.post("/cache/cleanup")

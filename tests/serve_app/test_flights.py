@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from deployments.core.errors import BadInput, StillRunning, Unavailable
-from serve_app.flights import Flights
+from serve_app.flights import Flight, Flights
 from serve_app.results import RenderResult, new_render_id
 from tests.serve_app.test_answers import answer
 
@@ -20,14 +20,17 @@ class Server:
 
     def __init__(self) -> None:
         self.started: list[RenderResult] = []
+        self.flights: list[Flight] = []
         self.cancelled = 0
         self.begun = asyncio.Event()
         self.go = asyncio.Event()
         self.failures: list[Exception] = []
 
-    def render(self, render_id: str) -> Coroutine[Any, Any, RenderResult]:
+    def render(self, flight: Flight) -> Coroutine[Any, Any, RenderResult]:
+        self.flights.append(flight)
+
         async def work() -> RenderResult:
-            self.started.append(result := replace(answer(), render_id=render_id))
+            self.started.append(result := replace(answer(), render_id=flight.render_id))
             self.begun.set()
             try:
                 await self.go.wait()
@@ -132,3 +135,22 @@ async def test_who_waited_long_enough_is_told_the_id_and_the_render_goes_on(flig
     assert first.value.render_id == second.value.render_id == server.started[0].render_id
     server.go.set()
     assert (await later)[0] is server.started[0] and len(server.started) == 1 and server.cancelled == 0
+
+
+async def test_a_flight_that_ended_with_nobody_waiting_is_forgotten(flights: Flights) -> None:
+    server = Server()
+    with pytest.raises(StillRunning):
+        await server.ask(flights, timeout_s=0.01)
+    server.go.set()
+    await asyncio.sleep(0.01)  # it ends by itself
+    assert (await server.ask(flights))[0] is server.started[1], "an old flight is no answer"
+
+
+async def test_the_id_is_that_of_the_job_that_does_the_work(flights: Flights) -> None:
+    server = Server()
+    asks = asyncio.create_task(server.ask(flights, timeout_s=0.05))
+    await server.begun.wait()
+    server.flights[0].render_id = "that of an older job"
+    with pytest.raises(StillRunning) as error:
+        await asks
+    assert error.value.render_id == "that of an older job"

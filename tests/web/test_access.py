@@ -33,6 +33,7 @@ def test_key_is_asked_for_kept_and_sent(page: Page) -> None:
     expect_state(page, job_id, "Ready")
     button(row_of(page, job_id), "Play").click()
     wait_for_sound(page)
+    page.click("#access summary")
     page.click("#forgetKey")
     expect(page.locator("#accessMessage")).to_have_text("This server needs an API key.")
     expect(page.locator(".job")).to_have_count(0)

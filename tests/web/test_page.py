@@ -12,7 +12,7 @@ from .browser import RENDER_TIMEOUT_MS, TEXT, open_page, speak, wait_for_sound
 STILL_RUNNING = json.dumps(
     {
         "error": {
-            "code": "still_running",
+            "code": "timed_out",
             "message": "It goes on.",
             "hint": "Poll.",
             "render_id": "slow",
@@ -102,6 +102,7 @@ def test_render_that_takes_too_long_is_followed_as_a_job(page: Page) -> None:
         [
             lambda route: route.fulfill(json={"status": "processing", "progress": 40}),
             lambda route: route.abort(),  # the server restarts
+            lambda route: route.fulfill(status=404, body="Path '/v1/avatar/render/slow' not found."),
             lambda route: route.fulfill(json=render),
         ]
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from deployments.jobs.contract import JobOptions, Store
 
 from .sqlite import SqliteStore
 from .valkey import ValkeyStore
+
+logger = logging.getLogger("ray.serve")
 
 
 def open_store(options: JobOptions, folder: Path, server: str, app: str) -> Store:
@@ -21,7 +24,10 @@ def open_store(options: JobOptions, folder: Path, server: str, app: str) -> Stor
     """
     name = "-".join(part for part in (app, server) if part)
     if options.valkey_host is None:
-        return SqliteStore(folder / f"jobs-{name}.sqlite")
+        path = folder / f"jobs-{name}.sqlite"
+        if others := sorted(each.name for each in folder.glob("jobs-*.sqlite") if each != path):
+            logger.info("jobs are in %s; those in %s are other servers': of another PORT", path, ", ".join(others))
+        return SqliteStore(path)
     password = options.valkey_password
     return ValkeyStore(
         options.valkey_host, options.valkey_port, password.get_secret_value() if password else None, name

@@ -132,14 +132,9 @@ class SqliteStore:
 
     def expire(self, ended_before_s: float) -> int:
         """See Store."""
-        total = 0
-        while True:
-            with self._transaction() as connection:
-                connection.execute(f"DELETE FROM events WHERE job_id IN {_OLD}", (ended_before_s,))
-                removed = connection.execute(f"DELETE FROM jobs WHERE job_id IN {_OLD}", (ended_before_s,)).rowcount
-            total += removed
-            if removed < _EXPIRED_AT_ONCE:
-                return total
+        with self._transaction() as connection:
+            connection.execute(f"DELETE FROM events WHERE job_id IN {_OLD}", (ended_before_s,))
+            return connection.execute(f"DELETE FROM jobs WHERE job_id IN {_OLD}", (ended_before_s,)).rowcount
 
     def close(self) -> None:
         """See Store."""

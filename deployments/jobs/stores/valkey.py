@@ -196,12 +196,8 @@ class ValkeyStore:
     def expire(self, ended_before_s: float) -> int:
         """See Store."""
         arguments = [float(ended_before_s), _EXPIRED_AT_ONCE, _TIME_DIGITS]
-        total = 0
-        while True:
-            removed: int = self._ask(lambda: self._expire_script([self._prefix], arguments))
-            total += removed
-            if removed < _EXPIRED_AT_ONCE:
-                return total
+        removed: int = self._ask(lambda: self._expire_script([self._prefix], arguments))
+        return removed
 
     def close(self) -> None:
         """See Store."""
@@ -229,15 +225,17 @@ class ValkeyStore:
             raise Deposed("this process has not taken the jobs over")
         self._turn += 1
         call = [self._token, self._turn, self._doubted, *arguments]
-        try:
-            leads = self._ask(lambda: self._write_script([self._prefix], call))
-        except StoreFailed as failure:
-            if not isinstance(failure.__cause__, exceptions.ResponseError):  # those say that nothing is written
-                self._doubted = self._doubted or self._turn
-            raise
+        leads = self._ask(lambda: self._send(call))
         self._doubted = 0
         if not leads:
             raise Deposed("another process leads the jobs now")
+
+    def _send(self, call: Sequence[Argument]) -> Any:
+        try:
+            return self._write_script([self._prefix], call)
+        except (exceptions.ConnectionError, exceptions.TimeoutError):  # other errors say that nothing is written
+            self._doubted = self._doubted or self._turn
+            raise
 
     def _read(self, question: Callable[[], Any]) -> Any:
         """Asks for what is really written."""

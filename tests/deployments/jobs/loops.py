@@ -99,8 +99,8 @@ def leaping(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
 
 async def until(condition: Callable[[], object]) -> None:
     """Waits for something that no event tells of; in a loop that leaps."""
-    for _ in range(10_000):
+    for _ in range(20_000):
         if condition():
             return
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.02)
     raise AssertionError("what the test waits for does not come")

@@ -232,11 +232,14 @@ async def test_it_is_told_when_the_store_goes_and_when_it_is_back() -> None:
 @leaping
 async def test_a_store_that_is_away_is_asked_ever_less_often() -> None:
     async with opened() as room:
+        await room.submit(job_of(1))
         room.store.failures = 1000
+        room.table.start(5.0)
+        room.journal.nudge()
         await asyncio.sleep(100)
         assert 50 <= 1000 - room.store.failures <= 60  # every two seconds
         room.store.failures = 0
-        await room.submit(job_of(1))
+        await room.submit(job_of(2))
 
 
 @leaping
@@ -335,6 +338,17 @@ async def test_jobs_that_ended_long_ago_are_not_kept_in_memory() -> None:
             await room.journal.settle()
         assert room.journal.known(id_of(0)) is None
         assert room.journal.known(id_of(1499)) == room.place.jobs[id_of(1499)]
+
+
+@leaping
+async def test_what_expires_is_not_kept_in_memory_either() -> None:
+    async with opened() as room:
+        for number, ended_s in ((1, 10.0), (2, 20.0)):
+            room.table.submit(job_of(number))
+            room.table.cancel(id_of(number), ended_s)
+        await room.submit(job_of(3))
+        assert await room.journal.expire(20.0) == 1
+        assert [room.journal.known(id_of(number)) is None for number in (1, 2, 3)] == [True, False, False]
 
 
 @settings(max_examples=60)

@@ -82,15 +82,22 @@ def test_a_class_alone_waits_for_nobody(priority: Priority) -> None:
     assert numbers(filled(job_of(number, priority=priority) for number in range(50))) == list(range(50))
 
 
-def test_a_class_that_was_away_has_neither_savings_nor_debts() -> None:
-    queue = filled(job_of(number, priority="low") for number in range(100))
-    for _ in range(90):
+def test_a_class_that_comes_back_has_no_debts() -> None:
+    queue = filled([*(job_of(number, priority="high") for number in range(5)), job_of(5, priority="normal")])
+    assert numbers(queue) == [0, 1, 5, 2, 3, 4]  # normal was early: it would have to wait now
+    for number, priority in enumerate(("low", "normal"), 10):
+        queue.add(job_of(number, priority=priority))
+    assert numbers(queue) == [11, 10]
+
+
+def test_a_class_that_comes_back_has_no_savings() -> None:
+    queue = filled([job_of(0, priority="low"), *(job_of(number, priority="high") for number in range(1, 8))])
+    for _ in range(7):
         queue.pop()
-    left = [job_of(number, priority="low") for number in range(90, 100)]
-    new = [job_of(number, priority="high") for number in range(100, 150)]
-    for job in new:
-        queue.add(job)
-    assert numbers(queue) == numbers(filled([*left, *new]))
+    queue.remove(id_of(0))  # it has waited long, in vain
+    for number, priority in enumerate(("low", "high", "normal"), 20):
+        queue.add(job_of(number, priority=priority))
+    assert numbers(queue) == [21, 22, 20]
 
 
 def test_owners_take_turns() -> None:

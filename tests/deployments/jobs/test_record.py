@@ -6,7 +6,7 @@ import json
 import logging
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployments.core.types import RenderRequest
@@ -112,11 +112,13 @@ def test_lone_surrogates_are_refused_before_anything_is_written() -> None:
         pack_job(job_of(1, text="\ud800"))
 
 
+@settings(max_examples=30)
 @given(some=st.lists(jobs, max_size=8))
 def test_places_sort_as_the_jobs_do(some: list[Job]) -> None:
     assert sorted(some, key=place_of) == sorted(some, key=lambda job: (job.created_s, job.job_id))
 
 
+@settings(max_examples=30)
 @given(job=jobs)
 def test_a_place_is_a_cursor(job: Job) -> None:
     assert read_cursor(place_of(job)) == place_of(job)

@@ -287,7 +287,11 @@ def test_what_has_ended_expires_without_a_trace(opener: Opener) -> None:
 
 def test_many_expire_at_once(store: Store) -> None:
     store.write([change_of(job_of(number, "completed", ended_s=float(number)), 1) for number in range(2500)])
-    assert store.expire(2200.0) == 2200
+    removed = 0
+    while part := store.expire(2200.0):  # new jobs come between the parts
+        assert part < 2200
+        removed += part
+    assert removed == 2200
     assert store.counts()["completed"] == len(store.take_over()) == 300
 
 
@@ -364,7 +368,7 @@ steps = st.one_of(
 """A batch is written; what ended before a moment expires; somebody takes over."""
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(
     walk=st.lists(
         st.tuples(steps, st.integers(1, 4), st.sampled_from([None, *OWNERS]), st.sampled_from([None, *STATES]))
