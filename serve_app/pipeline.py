@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar, get_args
 
 from deployments.cache.made import Made
 from deployments.cache.memo import Memo
+from deployments.core import keys
 from deployments.core.errors import NothingToSpeak
 from deployments.core.keys import Node
 from deployments.core.types import RenderRequest, Speech, Take, Timing, VisemeTrack
@@ -88,9 +89,9 @@ async def render(stages: Stages, request: RenderRequest, language: str, recordin
     return done
 
 
-async def is_cached(stages: Stages, request: RenderRequest, language: str, memo: Memo) -> bool:
-    """Whether all of a render is in the cache: then it needs no computing."""
-    return await memo.has(stages.join, *_whole(stages, request, language))
+def whole_key(stages: Stages, request: RenderRequest, language: str) -> str:
+    """Key of a whole render: what has a value in the cache needs no computing."""
+    return keys.key(stages.join, [keys.digest(each) for each in _whole(stages, request, language)])
 
 
 def _whole(stages: Stages, request: RenderRequest, language: str) -> tuple[tuple[Any, ...], tuple[Any, ...], Timing]:

@@ -32,7 +32,7 @@ from deployments.tts.contract import model_id
 
 from .admission import Admission
 from .narrator import Narrator, Turn, to_the_end
-from .pipeline import Stages, Step, is_cached, render
+from .pipeline import Stages, Step, render, whole_key
 from .result_store import ResultStore
 from .results import RenderResult, describe
 from .settings import Settings
@@ -126,15 +126,22 @@ class Renderer:
 
     async def cached(self, requests: Sequence[RenderRequest]) -> list[bool]:
         """Which of them need no computing."""
-        return list(await asyncio.gather(*(self._is_cached(request) for request in requests)))
+        by_voice = {
+            voice_id: await self._keys_of(voice_id, requests) for voice_id in {each.voice_id for each in requests}
+        }
+        wanted = [by_voice[request.voice_id].get(request, "") for request in requests]
+        known = await Memo(self._shards, "use").known({key for key in wanted if key})
+        return [key in known for key in wanted]
 
-    async def _is_cached(self, request: RenderRequest) -> bool:
+    async def _keys_of(self, voice_id: str, requests: Sequence[RenderRequest]) -> dict[RenderRequest, str]:
+        """The requests of a voice, and where all of each would be in the cache; none while releases change."""
         try:
-            language = (await asyncio.to_thread(self._library.find, request.voice_id)).language
-            stages, is_ours = await self._stages(request.voice_id, self._admission.turn)
-        except AvatarError:  # it will say so when its turn comes
-            return False
-        return is_ours and await is_cached(stages, request, language.split("_")[0], Memo(self._shards, request.cache))
+            language = (await asyncio.to_thread(self._library.find, voice_id)).language.split("_")[0]
+            stages, is_ours = await self._stages(voice_id, self._admission.turn)
+        except AvatarError:  # they will hear it when their turn comes
+            return {}
+        own = [request for request in requests if request.voice_id == voice_id] if is_ours else []
+        return {request: whole_key(stages, request, language) for request in own}
 
     async def load(self) -> tuple[int, int]:
         """Renders at work, and those that wait for their turn."""

@@ -37,6 +37,8 @@ _LINKED_EVERY = 0.1
 """Of the time limit, where that is less: else a link would end with a render that is as old as the limit already."""
 _LINKED_REMEMBERED = 10_000
 """Renders: a megabyte."""
+_UNPUBLISHED_S = 3600.0
+"""An attempt that ends becomes its job's within milliseconds; no attempt writes for so long."""
 _FULL_HINT = "Free space in the results folder (DATA_DIR), or lower storage.results_ttl_hours."
 _CHUNK_BYTES = 256 * 1024
 """Read at a time when a file is sent."""
@@ -238,7 +240,9 @@ class ResultStore:
                 if expired := entry.stat(follow_symlinks=False).st_mtime < oldest_s:
                     os.unlink(entry.path)
                 return expired
-            if expired := entry.is_dir(follow_symlinks=False) and _newest_s(entry) < oldest_s:
+            if not entry.is_dir(follow_symlinks=False):
+                return False
+            if expired := self._is_over(entry.name, _newest_s(entry), oldest_s):
                 self._delete(entry.name)
             return expired
         except FileNotFoundError:  # another replica was faster
@@ -253,11 +257,23 @@ class ResultStore:
             if info.type == fs.FileType.File and _FOLDER.fullmatch(render_id):
                 newest_s[render_id] = max(info.mtime_ns / 1e9, newest_s.get(render_id, 0.0))
         removed = 0
-        for render_id in (render_id for render_id, written_s in newest_s.items() if written_s < oldest_s):
+        for render_id in [name for name, written_s in newest_s.items() if self._is_over(name, written_s, oldest_s)]:
             with contextlib.suppress(FileNotFoundError):  # another replica was faster
                 self._delete(render_id)
                 removed += 1
         return removed
+
+    def _is_over(self, folder: str, written_s: float, oldest_s: float) -> bool:
+        """Too old; or an attempt that never became a job's, because whoever asked for it died."""
+        if written_s < oldest_s:
+            return True
+        render_id, is_attempt, _ = folder.partition("-")
+        return bool(is_attempt) and written_s < time.time() - _UNPUBLISHED_S and not self._leads_to(render_id, folder)
+
+    def _leads_to(self, render_id: str, folder: str) -> bool:
+        if self._local and os.path.islink(self._path(render_id)):
+            return os.readlink(self._path(render_id)) == folder
+        return folder in self._owners(render_id)
 
     def _delete(self, render_id: str) -> None:
         if self._local:

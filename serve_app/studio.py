@@ -10,25 +10,26 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 from deployments.core import keys
-from deployments.core.errors import Forbidden, NotFound, TimedOut, Unavailable
+from deployments.core.errors import Forbidden, NotFound, Unavailable
 from deployments.core.measures import AUDIO_SECONDS, RENDERS, Meter
 from deployments.core.types import Priority, RenderRequest
 from deployments.jobs.client import Client
-from deployments.jobs.contract import Job, JobOptions, Page, State, Submission, result_ref
-from deployments.jobs.line import Update, View, raise_if_failed
+from deployments.jobs.contract import Job, JobOptions, State, Submission
+from deployments.jobs.line import View, raise_if_failed
 from deployments.jobs.webhooks import check_callback
 from deployments.tts.voices import VoiceInfo, VoiceLibrary, catalogue
 
 from .answers import Answers
 from .flights import Flight, Flights
-from .narrator import part_name
+from .listener import audio_parts
 from .operations import CacheControl, Cluster
 from .order import CLASSES, Order
 from .result_store import ResultStore
 from .results import RenderResult, new_render_id
 
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
-_CHUNK_BYTES = 64 * 1024
+_SEEN_S = 1.0
+"""To look for the files of a voice takes as long as handing a job in. One that is gone fails when its turn comes."""
 
 
 class Studio:
@@ -66,6 +67,7 @@ class Studio:
         self._options = options
         self._meter = meter
         self._flights = Flights()
+        self._seen: dict[str, float] = {}
         self.jobs = jobs
         self.results = results
         self.library = library
@@ -135,7 +137,7 @@ class Studio:
             AvatarError: as `speak`, before anything is started; or why the job is not taken in.
         """
         await self._check(order)
-        request, _ = await asyncio.to_thread(self._identify, request)
+        request = await self._with_voice(request)
         return await self.jobs.submit(self._submission(request, order, "normal", new_render_id()))
 
     async def narrate(self, request: RenderRequest, order: Order) -> AsyncGenerator[bytes, None]:
@@ -147,46 +149,18 @@ class Studio:
             AvatarError: as `speak`.
         """
         await self._check(order)
-        request, _ = await asyncio.to_thread(self._identify, request)
+        request = await self._with_voice(request)
         submission = self._submission(request, order, "high", new_render_id())
         ended = False
         try:
-            async with contextlib.aclosing(self._parts(await self.jobs.submit(submission))) as parts:
+            job = await self.jobs.submit(submission)
+            async with contextlib.aclosing(audio_parts(self.jobs, self.results, job, self._timeout_s)) as parts:
                 async for part in parts:
                     yield part
             ended = True
         finally:
             if not ended and not order.idempotency_key:  # with one, whoever left may come back
                 self.jobs.abandon(submission.job)
-
-    async def _parts(self, job: Job) -> AsyncGenerator[bytes, None]:
-        sent = made = 0
-        async with contextlib.aclosing(self.jobs.watch(job.job_id, 0)) as updates:
-            while update := await self._next(updates):
-                for event in update.events:
-                    made = 0 if event.stage == "queue" else made + (event.stage == "speech")
-                if sent and any(event.stage == "queue" for event in update.events):
-                    raise Unavailable("the attempt whose audio was sent is lost", hint="Send the request again.")
-                while sent < made:
-                    yield await asyncio.to_thread(self._part, result_ref(job.job_id, update.attempt), sent, job)
-                    sent += 1
-                if update.job:
-                    raise_if_failed(update.job)
-                    return
-
-    async def _next(self, updates: AsyncGenerator[Update, None]) -> Update | None:
-        try:
-            async with asyncio.timeout(self._timeout_s):  # wait_for loses a cancellation that meets an update
-                return await anext(updates)
-        except StopAsyncIteration:
-            return None
-        except TimeoutError:
-            raise TimedOut(f"no audio for {self._timeout_s:g} s", hint="Try again, or send a shorter text.") from None
-
-    def _part(self, ref: str, index: int, job: Job) -> bytes:
-        assert job.request.speech_format is not None
-        file = self.results.find_in(ref, part_name(index, job.request.speech_format))
-        return b"".join(file.read(0, file.size_bytes))
 
     async def look(self, job_id: str, order: Order) -> tuple[View | None, RenderResult | None]:
         """A job, and its result once it is completed. An answer that was given again has no job.
@@ -221,8 +195,10 @@ class Studio:
                 return view
         raise NotFound(f"There is no job {job_id[:40]}.", hint="GET /jobs lists yours.")
 
-    async def list_jobs(self, order: Order, state: State | None, limit: int, cursor: str | None) -> Page:
-        """Jobs that the order may see, newest first."""
+    async def list_jobs(
+        self, order: Order, state: State | None, limit: int, cursor: str | None
+    ) -> tuple[list[View], str | None]:
+        """Jobs that the order may see, newest first, and the cursor of the next part."""
         return await self.jobs.page(order.visible, state, limit, cursor)
 
     async def cancel(self, job_id: str, order: Order) -> Job:
@@ -260,6 +236,18 @@ class Studio:
             told=order.callback_url is None,
         )
         return Submission(job, order.concurrent_jobs)
+
+    async def _with_voice(self, request: RenderRequest) -> RenderRequest:
+        """The request with its voice named, which exists or did a moment ago.
+
+        Raises:
+            UnknownVoice, VoiceNotInstalled
+        """
+        voice_id = request.voice_id or self.library.default
+        if time.monotonic() > self._seen.get(voice_id, -float("inf")) + _SEEN_S:
+            await asyncio.to_thread(self.library.find, voice_id)
+            self._seen[voice_id] = time.monotonic()  # of voices that exist: as many as there are
+        return replace(request, voice_id=voice_id)
 
     def _identify(self, request: RenderRequest) -> tuple[RenderRequest, str]:
         """The request with its voice named, and a digest of what is spoken how. Blocking."""

@@ -61,18 +61,21 @@ class Memo:
         if not (self._shards and self._reads):
             return set()
         asked = {keys.key(node, [keys.digest(each)]): each for each in inputs}
-        parts = self._by_shard(asked)
-        answers = await asyncio.gather(*(shard.begin((), self._token, peek=part) for shard, part in parts))
-        found = {key: outcome for answer in answers for key, outcome in answer.items() if isinstance(outcome, Found)}
+        found = {key: outcome for key, outcome in (await self._peek(asked)).items() if isinstance(outcome, Found)}
         self._peeked.update(found)
         return {asked[key] for key in found}
 
-    async def has(self, node: Node, *inputs: Any) -> bool:
-        """Whether the value of a stage for these plain inputs is in the cache."""
+    async def known(self, wanted: Iterable[str]) -> set[str]:
+        """Which of these keys have a value in the cache."""
         if not (self._shards and self._reads):
-            return False
-        key = await _key(node, inputs)
-        return isinstance((await self._shard(key).begin((), self._token, peek=[key])).get(key), Found)
+            return set()
+        return {key for key, outcome in (await self._peek(wanted)).items() if isinstance(outcome, Found)}
+
+    async def _peek(self, wanted: Iterable[str]) -> dict[str, Outcome | None]:
+        """One question to each shard."""
+        parts = self._by_shard(wanted)
+        answers = await asyncio.gather(*(shard.begin((), self._token, peek=part) for shard, part in parts))
+        return {key: outcome for answer in answers for key, outcome in answer.items()}
 
     async def run(self, node: Node, work: Callable[..., Awaitable[ResultT]], *inputs: Any) -> Made[ResultT]:
         """The value of a stage.

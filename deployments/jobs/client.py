@@ -12,7 +12,7 @@ from typing import Any
 
 from deployments.core.errors import Conflict, NotFound, Unavailable
 
-from .contract import Deposed, Job, Page, State, StoreFailed, Submission
+from .contract import Deposed, Job, State, StoreFailed, Submission
 from .feed import Notice, Step
 from .line import Line, Update, View
 
@@ -158,8 +158,20 @@ class Client:
         return [view for view in views if view]
 
     async def cancel(self, job_id: str, owner: str | None) -> Job:
-        """See Desk.cancel."""
-        job: Job = await self._insist("cancel", job_id, owner)
+        """See Desk.cancel. It may have been done, and only the answer lost: that is no conflict with oneself."""
+        unanswered = False
+
+        def again(*arguments: Any) -> tuple[Any, ...]:
+            nonlocal unanswered
+            unanswered = True
+            return arguments
+
+        try:
+            job: Job = await self._insist("cancel", job_id, owner, again=again)
+        except Conflict:
+            job = (await self.get([job_id]))[0].job
+            if not unanswered or job.state != "cancelled":
+                raise
         return job
 
     async def charge(self, owner: str, requests_per_minute: float | None) -> None:
@@ -167,10 +179,12 @@ class Client:
         if requests_per_minute is not None:
             await self._insist("charge", owner, requests_per_minute)
 
-    async def page(self, owner: str | None, state: State | None, limit: int, cursor: str | None) -> Page:
-        """See Store.page."""
-        page: Page = await self._insist("page", owner, state, limit, cursor)
-        return page
+    async def page(
+        self, owner: str | None, state: State | None, limit: int, cursor: str | None
+    ) -> tuple[list[View], str | None]:
+        """A part of the jobs, newest first, and the cursor of the next part: see Store.page. Texts are cut."""
+        views, following = await self._insist("page", owner, state, limit, cursor)
+        return views, following
 
     async def counts(self) -> dict[State, int]:
         """How many jobs are in each state."""

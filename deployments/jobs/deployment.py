@@ -22,7 +22,7 @@ from deployments.core.measures import Snapshot
 from deployments.core.types import RenderRequest
 from deployments.meter import meter
 
-from .contract import Event, Job, JobOptions, Page, Report, Rules, State, Store, StoreFailed, Submission
+from .contract import Event, Job, JobOptions, Report, Rules, State, Store, StoreFailed, Submission
 from .desk import Desk
 from .exposition import Exposition, Gauges
 from .feed import Notice
@@ -108,8 +108,8 @@ class Jobs:
 
     async def get(self, job_ids: Sequence[str]) -> list[View | None]:
         """Jobs and their places in the queue."""
-        jobs = await self._desk.get(job_ids)
-        return [View(job, self._desk.position(job.job_id)) if job else None for job in jobs]
+        jobs, places = await self._desk.get(job_ids), self._desk.positions(job_ids)
+        return [View(job, places.get(job.job_id)) if job else None for job in jobs]
 
     async def catch_up(self, job_id: str, after_seq: int) -> tuple[Job | None, list[Event]]:
         """A job and its events with a higher number."""
@@ -124,9 +124,13 @@ class Jobs:
         """See Desk.charge."""
         self._desk.charge(owner, requests_per_minute)
 
-    async def page(self, owner: str | None, state: State | None, limit: int, cursor: str | None) -> Page:
-        """See Store.page."""
-        return await self._desk.page(owner, state, limit, cursor)
+    async def page(
+        self, owner: str | None, state: State | None, limit: int, cursor: str | None
+    ) -> tuple[list[View], str | None]:
+        """See Store.page; with places in the queue."""
+        page = await self._desk.page(owner, state, limit, cursor)
+        places = self._desk.positions([job.job_id for job in page.jobs])
+        return [View(job, places.get(job.job_id)) for job in page.jobs], page.cursor
 
     async def counts(self) -> dict[State, int]:
         """How many jobs are in each state."""

@@ -230,9 +230,9 @@ class Desk:
             self._counted_s = time.monotonic()
         return self._counts
 
-    def position(self, job_id: str) -> int | None:
-        """Place of a pending job in the queue, 1 for the next."""
-        return self._table.queue.position(job_id)
+    def positions(self, job_ids: Sequence[str]) -> dict[str, int]:
+        """Places of pending jobs in the queue, 1 for the next."""
+        return self._table.queue.positions(job_ids)
 
     @property
     def load(self) -> tuple[int, int]:

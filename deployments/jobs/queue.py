@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection, Iterable, Iterator
 from typing import get_args
 
 from deployments.core.types import Priority
@@ -43,9 +44,13 @@ class _Line:
         if not self.owners[owner]:
             del self.owners[owner]
 
-    def ahead_of(self, job: Job) -> int:
-        """Jobs of this class that start before it, if nothing changes."""
-        place = next(index for index, job_id in enumerate(self.owners[job.owner]) if job_id == job.job_id)
+    def places(self, wanted: Collection[str]) -> Iterator[tuple[str, int]]:
+        """Of each of these jobs that is here: how many of its owner's start before it."""
+        for jobs in self.owners.values():
+            yield from ((job_id, place) for place, job_id in enumerate(jobs) if job_id in wanted)
+
+    def ahead_of(self, job: Job, place: int) -> int:
+        """Jobs of this class that start before the one at this place of its owner's, if nothing changes."""
         ahead, before = place, True
         for owner, jobs in self.owners.items():
             if owner == job.owner:
@@ -106,12 +111,16 @@ class Queue:
 
     def position(self, job_id: str) -> int | None:
         """1 for the next; higher classes count as ahead with all of their jobs. None when it is not there."""
-        job = self._jobs.get(job_id)
-        if job is None:
-            return None
-        ahead = self._lines[job.priority].ahead_of(job)
+        return self.positions([job_id]).get(job_id)
+
+    def positions(self, job_ids: Iterable[str]) -> dict[str, int]:
+        """The same for each of several that is there."""
+        wanted = {job_id for job_id in job_ids if job_id in self._jobs}
+        classes = {self._jobs[job_id].priority for job_id in wanted}
+        found: dict[str, int] = {}
+        higher = 0
         for priority, line in self._lines.items():
-            if priority == job.priority:
-                break
-            ahead += line.size
-        return ahead + 1
+            places = line.places(wanted) if priority in classes else ()
+            found |= {job_id: higher + line.ahead_of(self._jobs[job_id], place) + 1 for job_id, place in places}
+            higher += line.size
+        return found

@@ -77,7 +77,7 @@ class JobFields(BaseModel):
 
     job_id: str
     progress: int = Field(ge=0, le=100)
-    stage: str = Field(description="queue, tts, speech, join; done at the end.")
+    stage: str = Field(description="queue, tts, speech; done at the end.")
     message: str
     error: JobError | None = Field(description="Why it failed; null unless it did.")
     priority: Priority
@@ -111,6 +111,7 @@ class CompletedJob(RenderResponse, JobFields):
     """A job that is completed, with its result: all fields of a render."""
 
     poll_url: str
+    text: str = Field(description="The whole of it.")
 
     @classmethod
     def of_view(cls, view: View, result: RenderResult, audio_base: str, base: str) -> CompletedJob:
@@ -119,7 +120,8 @@ class CompletedJob(RenderResponse, JobFields):
         took_ms = ((job.ended_s or job.created_s) - (job.started_s or job.created_s)) * 1000
         # Not from one model to the other by way of plain data: there may be thousands of cues.
         whole: dict[str, Any] = dict(RenderResponse.of(result, audio_base, base, took_ms))
-        return cls.model_construct(**whole, poll_url=poll_url(job.job_id, base), **_fields(job, None))
+        whole |= {"poll_url": poll_url(job.job_id, base), **_fields(job, None), "text": job.request.text}
+        return cls.model_construct(**whole)
 
 
 class JobPage(BaseModel):

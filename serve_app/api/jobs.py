@@ -33,9 +33,9 @@ def router(studio: Studio, access: Access) -> APIRouter:
         cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the part before.")] = None,
     ) -> JobPage:
         """Jobs of the caller's key, newest first; an admin sees all."""
-        page = await studio.list_jobs(visitor(caller), status, limit, cursor)
+        views, following = await studio.list_jobs(visitor(caller), status, limit, cursor)
         base = base_of(request)
-        return JobPage(jobs=[JobReport.of(job, None, base) for job in page.jobs], next_cursor=page.cursor)
+        return JobPage(jobs=[JobReport.of(view.job, view.position, base) for view in views], next_cursor=following)
 
     @routes.get("/jobs/{job_id}", responses=errors(401, 404))
     async def job(job_id: str, request: Request, caller: Caller = user) -> JobReport:

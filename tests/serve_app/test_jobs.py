@@ -49,7 +49,7 @@ NO_IDS = ["0123", "0" * 33, "A" * 32, "ф" * 32, "..%2F..%2Fetc%2Fpasswd", "%00"
 def own(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """One job at a time, short waits of clients, and callbacks to this machine."""
     moved = changed(settings, "storage", data_dir=tmp_path_factory.mktemp("jobs"))
-    one = changed(changed(moved, "limits", max_concurrent_requests=1), "timeouts", sync_render=4)
+    one = changed(changed(moved, "limits", max_concurrent_requests=1), "timeouts", sync_render=8)
     return changed(one, "jobs", webhook_secret=SecretStr(SECRET), webhook_allow_private=True)
 
 
@@ -302,8 +302,8 @@ def test_a_cancelled_job_at_work_stops_and_leaves_nothing(narrow: httpx.Client, 
     small = hand_in(narrow, "Ibises count to one.", cache="bypass")
     assert ended(narrow, small)["status"] == "completed"
     then = settled(narrow)
-    # One more than told runs to its end, and another may have been spoken that nobody was told of yet.
-    assert told <= then.grown(before, "avatar_stage_seconds_count", stage="tts") - 1 <= told + 3
+    # One more than told runs to its end, and a few may have been spoken that nobody was told of yet.
+    assert told <= then.grown(before, "avatar_stage_seconds_count", stage="tts") - 1 <= told + 5
     other = hand_in(narrow, "Jays count to one.", cache="bypass")
     assert ended(narrow, other)["status"] == "completed"
     assert settled(narrow).grown(then, "avatar_stage_seconds_count", stage="tts") == 1
@@ -559,15 +559,34 @@ async def test_duplicates_at_once_are_one_job(server_url: str, client: httpx.Cli
     assert (await asyncio.to_thread(ended, client, job["job_id"]))["status"] == "completed"
 
 
-@pytest.mark.xfail(reason="studio.speak: the flight of the second request has an ID of its own, which is no job's")
-def test_who_asks_again_after_a_time_out_is_told_of_the_same_job(narrow: httpx.Client) -> None:
-    busy(narrow)
-    key = str(uuid4())
-    answers = [keyed(narrow, key, RENDER, text="Apes are patient.") for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [504, 504]
-    first, again = (answer.json()["error"] for answer in answers)
-    assert poll(narrow, first["render_id"])["status"] == "pending"
-    assert again["render_id"] == first["render_id"] and again["poll_url"] == first["poll_url"]
+async def test_who_asks_again_is_told_of_the_same_job_when_it_takes_too_long(
+    narrow: httpx.Client, narrow_url: str
+) -> None:
+    await asyncio.to_thread(busy, narrow)
+    await asyncio.to_thread(hand_in, narrow, LONG, priority="high", cache="bypass")  # it is not over in time
+    body, headers = {"text": "Apes are patient."}, {"Idempotency-Key": str(uuid4())}
+    async with http_many(narrow_url) as client:
+        answers = await asyncio.gather(*(client.post(RENDER, json=body, headers=headers) for _ in range(3)))
+        assert {answer.status_code for answer in answers} == {504}
+        errors = [answer.json()["error"] for answer in answers]
+        (address,) = {error["poll_url"] for error in errors}
+        job = (await client.get(address)).json()
+    assert job["status"] == "pending" and {error["render_id"] for error in errors} == {job["job_id"]}
+
+
+async def test_who_was_cut_off_comes_back_with_the_same_key(server_url: str, client: httpx.Client) -> None:
+    text = many("Impala")
+    body, headers = {"text": text, "cache": "bypass"}, {"Idempotency-Key": str(uuid4())}
+    async with http_many(server_url) as cut_off:
+        waiting = asyncio.create_task(cut_off.post(RENDER, json=body, headers=headers))
+        await asyncio.to_thread(until, lambda: of_text(client, f"{text[:80]}…"))
+        (job,) = await asyncio.to_thread(of_text, client, f"{text[:80]}…")
+        waiting.cancel()
+    async with http_many(server_url) as back:
+        answer = await back.post(RENDER, json=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["render_id"] == job["job_id"]
+    assert len(await asyncio.to_thread(of_text, client, f"{text[:80]}…")) == 1
 
 
 # --- Order ---
@@ -617,21 +636,19 @@ def test_who_waits_goes_before_jobs(narrow: httpx.Client, narrow_url: str) -> No
             low = {"text": texts["low"], "cache": "bypass", "priority": "low"}
             last = asyncio.create_task(client.post(RENDER, json=low))
             await asyncio.to_thread(until, lambda: all(of_text(narrow, text) for text in texts.values()))
-            places = {job["text"]: job["queue_position"] for job in queue(narrow)}
-            assert places == {texts["high"]: 1, "Bats sleep late.": 2, texts["low"]: 3}
+            queue = (await client.get("/jobs?status=pending")).json()["jobs"]
+            assert {job["text"]: job["queue_position"] for job in queue} == {
+                texts["high"]: 1,
+                "Bats sleep late.": 2,
+                texts["low"]: 3,
+            }
             await client.delete(f"/jobs/{running}/cancel")
             await asyncio.gather(first, last)
 
     asyncio.run(scene())
-    starts = [ended(narrow, job_id)["started_at"]]
-    ((high,), (low,)) = (of_text(narrow, text) for text in texts.values())
-    assert [high["started_at"], *starts, low["started_at"]] == sorted([high["started_at"], *starts, low["started_at"]])
-
-
-def queue(client: httpx.Client) -> list[Report]:
-    """Pending jobs with their places, which the list itself does not have."""
-    pending = client.get("/jobs", params={"status": "pending"}).json()["jobs"]
-    return [report(client, job["job_id"]) for job in pending]
+    (high,), (low,) = (of_text(narrow, text) for text in texts.values())
+    starts = [ended(narrow, each)["started_at"] for each in (high["job_id"], job_id, low["job_id"])]
+    assert starts == sorted(starts)
 
 
 # --- Callbacks ---
@@ -771,7 +788,6 @@ async def test_one_of_two_who_wait_may_leave(server_url: str, client: httpx.Clie
     await asyncio.to_thread(check, client, answer.json(), text)
 
 
-@pytest.mark.xfail(reason="studio.speak: with an Idempotency-Key each request is a flight of its own, and ends the job")
 async def test_one_of_two_with_the_same_key_may_leave(server_url: str, client: httpx.Client) -> None:
     text = many("Lemur")
     async with two_who_wait(server_url, client, text, **{"Idempotency-Key": str(uuid4())}) as waiting:

@@ -9,15 +9,19 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import boto3  # type: ignore[import-untyped]
+import numpy as np
 import pytest
 
 from deployments.cache.memo import Memo
 from deployments.core.errors import NotFound, StorageFailed
 from deployments.core.types import RenderRequest
+from deployments.jobs.contract import result_ref
 from deployments.media.recording import MediaOptions, Recording
 from serve_app.pipeline import render
 from serve_app.result_store import ResultStore
@@ -267,3 +271,53 @@ def test_a_link_to_nowhere_is_not_found(store: ResultStore, tmp_path: Path, cont
 
 def test_a_sweep_of_nothing_is_fine(tmp_path: Path) -> None:
     assert ResultStore((tmp_path / "not yet").as_uri(), 1).sweep() == 0
+
+
+async def attempt(store: ResultStore, render_id: str, number: int) -> RenderResult:
+    """Files of an attempt, not yet those of its render."""
+    whole = await saved(store, "arkit")
+    store.discard(whole.render_id)
+    recording = Recording(MediaOptions(), "natural")
+    take = await render(Theatre(at_once).stages(2), whole.request, "en", recording, Memo([], "bypass"))
+    result = replace(whole, render_id=render_id, ref=result_ref(render_id, number))
+    store.save(result, take)
+    return result
+
+
+@pytest.mark.parametrize("where", ["folder", "bucket"])
+async def test_the_last_attempt_that_is_published_is_the_render(
+    where: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = tmp_path.as_uri() if where == "folder" else request.getfixturevalue("bucket_url")
+    store, render_id = ResultStore(url, ttl_hours=1), new_render_id()
+    first, second = [await attempt(store, render_id, number) for number in (1, 2)]
+    for name in (render_id, first.ref):  # nobody may ask for an attempt by name
+        with pytest.raises(NotFound):
+            store.find(name, "audio.ogg")
+    for each in (first, second):
+        store.publish(render_id, each.ref)
+        assert store.read(render_id).ref == each.ref
+    store.publish(render_id, second.ref)  # by a leader that died before it wrote that down
+    again = store.read(render_id)
+    assert again.blend_shapes is not None and second.blend_shapes is not None
+    assert np.allclose(again.blend_shapes.frames, second.blend_shapes.frames, atol=5e-4)
+    assert plain(again) == plain(second)
+    other = new_render_id()
+    store.link(other, second.ref)
+    assert content(store, other) == content(store, render_id)
+
+
+def plain(result: RenderResult) -> dict[str, Any]:
+    return {name: value for name, value in vars(result).items() if name != "blend_shapes"}
+
+
+async def test_attempts_that_came_to_nothing_are_swept_early(tmp_path: Path) -> None:
+    store, render_id = ResultStore(tmp_path.as_uri(), ttl_hours=100), new_render_id()
+    lost, published, fresh = [await attempt(store, render_id, number) for number in (1, 2, 3)]
+    store.publish(render_id, published.ref)
+    (tmp_path / f"{render_id}.0123abcd").symlink_to(lost.ref)  # left of a link by a crash
+    for each in (lost, published):
+        age(tmp_path / each.ref, hours=2)
+    age(tmp_path / f"{render_id}.0123abcd", hours=101)
+    assert store.sweep() == 2
+    assert sorted(names(tmp_path)) == sorted([render_id, published.ref, fresh.ref])

@@ -95,9 +95,11 @@ class Performer:
                     await self._do(step, attempt)
         finally:
             attempt.end = "given up" if attempt.end == "works" else attempt.end
-            await asyncio.sleep(self.cleaning_s)
-            self.at_work -= counts
-            attempt.closed = True
+            try:
+                await asyncio.sleep(self.cleaning_s)
+            finally:
+                self.at_work -= counts
+                attempt.closed = True
 
     async def _do(self, step: Exception | asyncio.Event | float | str, attempt: Attempt) -> None:
         if isinstance(step, Exception):

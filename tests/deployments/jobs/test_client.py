@@ -48,6 +48,8 @@ class Wire:
         """Of the calls to come."""
         self.delay_s = 0.0
         self.asked: list[tuple[str, Sequence[Any]]] = []
+        self.drops = 0
+        """So many notices get lost without anybody noticing."""
         self.flows = asyncio.Event()
         """While it is not set, nothing is heard."""
         self.flows.set()
@@ -87,7 +89,8 @@ class Wire:
         return await asyncio.gather(*map(one, submissions))
 
     async def _get(self, desk: Desk, job_ids: Sequence[str]) -> list[View | None]:
-        return [View(job, desk.position(job.job_id)) if job else None for job in await desk.get(job_ids)]
+        jobs, places = await desk.get(job_ids), desk.positions(job_ids)
+        return [View(job, places.get(job.job_id)) if job else None for job in jobs]
 
     async def _catch_up(self, desk: Desk, job_id: str, after_seq: int) -> tuple[Job | None, list[Event]]:
         job = (await desk.get([job_id]))[0]
@@ -100,7 +103,9 @@ class Wire:
         desk.charge(owner, requests_per_minute)
 
     async def _page(self, desk: Desk, *arguments: Any) -> Any:
-        return await desk.page(*arguments)
+        page = await desk.page(*arguments)
+        places = desk.positions([job.job_id for job in page.jobs])
+        return [View(job, places.get(job.job_id)) for job in page.jobs], page.cursor
 
     async def _counts(self, desk: Desk) -> Any:
         return await desk.counts()
@@ -127,6 +132,9 @@ class Wire:
             async for notice in notices:
                 await asyncio.sleep(self.delay_s)
                 await self.flows.wait()
+                if self.drops and notice.steps:
+                    self.drops -= 1
+                    continue
                 ear.put_nowait(_copied(notice))
         ear.put_nowait(None)
 
@@ -218,7 +226,7 @@ async def test_a_job_is_submitted_watched_and_looked_at() -> None:
         ended = updates[-1].job
         assert ended is not None and ended.state == "completed"
         assert await client.get([job.job_id]) == [View(ended, None)]
-        assert (await client.page("ann", "completed", 5, None)).jobs == (ended,)
+        assert await client.page("ann", "completed", 5, None) == ([View(ended, None)], None)
         assert (await client.counts())["completed"] == 1
         assert (await client.metrics())[0] == "text/plain"
 
@@ -366,10 +374,32 @@ async def test_a_leader_that_cannot_write_is_not_asked_again() -> None:
         setting.store.fails = True
         with pytest.raises(StoreFailed):
             await setting.client.submit(order(1))
-        assert len(setting.wire.calls("submit")) == 1
+        with pytest.raises(StoreFailed):
+            await setting.client.get([id_of(1)])
+        assert len(setting.wire.calls("submit")) == len(setting.wire.calls("get")) == 1
         setting.store.fails = False
         await until(lambda: setting.client.connected)
         await setting.client.submit(order(1))
+
+
+@pytest.mark.parametrize("fault", ["lost", "unanswered", "given up"])
+@leaping
+async def test_who_cancels_through_a_bad_line_is_no_conflict_with_oneself(fault: Fault) -> None:
+    async with opened(held(asyncio.Event()), delay_s=0.1) as setting:
+        await setting.client.submit(order(1))
+        setting.wire.faults = [fault]
+        assert (await setting.client.cancel(id_of(1), "ann")).state == "cancelled"
+        with pytest.raises(Conflict):
+            await setting.client.cancel(id_of(1), "ann")
+
+
+@leaping
+async def test_what_has_completed_meanwhile_is_a_conflict_through_a_bad_line_too() -> None:
+    async with opened() as setting:
+        await setting.client.finish(order(1))
+        setting.wire.faults = ["unanswered"]
+        with pytest.raises(Conflict):
+            await setting.client.cancel(id_of(1), "ann")
 
 
 @leaping
@@ -524,6 +554,24 @@ async def test_who_leaves_finish_has_the_job_cancelled() -> None:
         assert setting.house.performer.attempts[0].end == "given up"
 
 
+@leaping
+async def test_who_leaves_finish_may_come_back_with_the_same_key() -> None:
+    gate = asyncio.Event()
+    async with opened(held(gate)) as setting:
+        accepted: list[Job] = []
+        for number in (1, 2):
+            finishing = asyncio.create_task(
+                setting.client.finish(order(number, idempotency_key="k"), on_accepted=accepted.append)
+            )
+            await asyncio.sleep(1)
+            finishing.cancel()
+            await asyncio.sleep(10)
+        gate.set()
+        assert (await setting.client.finish(order(3, idempotency_key="k"))).state == "completed"
+        assert [job.job_id for job in accepted] == [id_of(1)] * 2
+        assert setting.states == {1: "completed"}
+
+
 @pytest.mark.parametrize("faults", [[], ["lost"], ["unanswered"], ["given up"], ["lost", "unanswered"]], ids=str)
 @pytest.mark.parametrize("after_s", [0.0, 0.05, 0.15, 0.3])
 @leaping
@@ -584,6 +632,18 @@ async def test_a_listener_that_is_far_behind_is_let_go_and_catches_up() -> None:
         assert not desk.feed._listeners  # nothing more is kept for it
         setting.wire.flows.set()
         assert seqs(await watching) == list(range(1, 64))
+
+
+@leaping
+async def test_a_gap_is_noticed_and_closed() -> None:
+    steps: list[Step] = [step for number in range(20) for step in (0.1, Progress("tts", number, ""))]
+    async with opened(lambda job: [*steps, result_of(job)]) as setting:
+        await setting.client.submit(order(1))
+        watching = asyncio.create_task(heard(setting.client, id_of(1)))
+        await asyncio.sleep(0.5)
+        setting.wire.drops = 3
+        assert seqs(await watching) == list(range(1, 24))
+        assert setting.wire.drops == 0 and len(setting.wire.calls("catch_up")) == 2
 
 
 def change(number: int, *numbers: int) -> Change:

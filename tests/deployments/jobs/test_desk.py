@@ -169,7 +169,8 @@ async def test_the_order_is_that_of_the_queue(house: House) -> None:
     async with house.desk() as desk:
         for number in range(6):
             await desk.submit(order(number, owner="ann" if number < 5 else "bob"))
-        assert [desk.position(id_of(number)) for number in range(6)] == [None, None, 1, 3, 4, 2]
+        places = desk.positions([id_of(number) for number in range(6)])
+        assert [places.get(id_of(number)) for number in range(6)] == [None, None, 1, 3, 4, 2]
         assert desk.load == (2, 4) and desk.now().unfinished == 6
         gate.set()
         await done(desk)
@@ -275,6 +276,7 @@ async def test_a_key_stands_for_one_job(house: House) -> None:
         for other in (order(4, owner="bob", idempotency_key="k"), order(5, idempotency_key="l"), order(6)):
             assert (await desk.submit(other)).job_id == other.job.job_id
         await done(desk)
+        assert not desk._by_idempotency  # the store knows them
     async with house.desk() as desk:
         assert (await desk.submit(order(7, idempotency_key="k"))).job_id == one.job_id
     assert {*house.jobs()} == {id_of(number) for number in (1, 4, 5, 6)}
@@ -441,19 +443,24 @@ async def test_many_at_once_do_not_overfill_the_queue(house: House) -> None:
 @leaping
 async def test_a_full_queue_has_room_for_what_costs_nothing(house: House) -> None:
     gate = asyncio.Event()
-    house.performer.script = lambda job: (
-        [result_of(job)] if job.request in house.performer.in_cache else held(gate)(job)
-    )
+    in_cache = house.performer.in_cache
+    house.performer.script = lambda job: [result_of(job)] if job.request in in_cache else held(gate)(job)
     async with house.desk(replace(RULES, max_queued=1)) as desk:
         for number in range(3):
             await desk.submit(order(number))
-        cached = order(10, idempotency_key="k")
-        house.performer.in_cache.add(cached.job.request)
-        twins = [cached, replace(cached, job=replace(cached.job, job_id=id_of(11)))]
-        ids = {(await each).job_id for each in [asyncio.create_task(desk.submit(twin)) for twin in twins]}
+        house.performer.answers_at = asyncio.Event()
+        in_cache.add(order(10).job.request)
+        twins = [order(number, text="Text 10.", idempotency_key="k") for number in (10, 11)]
+        sent = [asyncio.create_task(desk.submit(twin)) for twin in twins]
+        await until(lambda: len(house.performer.questions) >= 3)
+        house.performer.answers_at.set()
+        ids = {(await each).job_id for each in sent}
         assert len(ids) == 1
         await until(lambda: desk.load == (2, 1))
+        await asyncio.sleep(0.1)  # the last batch is on its way
         assert await state(desk, int(ids.pop(), 16)) == "completed"
+        with pytest.raises(TooManyJobs):
+            await desk.submit(order(12, text="Text 10.", limit=3))
         gate.set()
         await done(desk)
 
@@ -633,6 +640,32 @@ async def test_a_store_that_goes_away_and_comes_back() -> None:
     assert await connected == [True, False, True]
     states = {int(job_id, 16): job.state for job_id, job in slow.place.jobs.items()}
     assert states == {0: "completed", 1: "completed", 2: "cancelled", 10: "completed"}
+
+
+@leaping
+async def test_who_cancels_stops_the_work_though_the_store_is_away() -> None:
+    slow = Slow(held(asyncio.Event()))
+    async with slow.desk() as desk:
+        await desk.submit(order(1))
+        await until(lambda: slow.house.performer.attempts)
+        slow.store.fails = True
+        with pytest.raises(StoreFailed):
+            await desk.cancel(id_of(1), "ann")
+        assert slow.house.performer.attempts[0].closed
+        slow.store.fails = False
+        await done(desk)
+        await until(lambda: slow.place.jobs[id_of(1)].state == "cancelled")
+
+
+@leaping
+async def test_a_list_shows_how_long_texts_begin() -> None:
+    slow = Slow()
+    async with slow.desk() as desk:
+        await desk.submit(order(1, text="x" * 5000))
+        [job] = (await desk.page(None, None, 5, None)).jobs
+        assert job.request.text == "x" * len(job.request.text) and len(job.request.text) < 5000
+        [whole] = await desk.get([id_of(1)])
+        assert whole is not None and len(whole.request.text) == 5000
 
 
 async def _connected(desk: Desk) -> list[bool]:

@@ -30,10 +30,12 @@ STALL_S = 60.0
 class Floor:
     """A dispatcher at work on a table; what changes is written a moment later, as by a journal."""
 
-    def __init__(self, script: Script, max_attempts: int) -> None:
+    def __init__(self, script: Script, max_attempts: int, shares_work: bool) -> None:
         self.table = Table(max_attempts)
         self.performer = Performer(script)
-        self.dispatcher = Dispatcher(self.table, self.performer, AT_ONCE, STALL_S, self.nudge, self.confirm)
+        self.dispatcher = Dispatcher(
+            self.table, self.performer, AT_ONCE, STALL_S, self.nudge, self.confirm, shares_work
+        )
         self.place = Place()
         self.writes = True
         """Whether the store is there."""
@@ -79,9 +81,9 @@ class Floor:
 
 
 @asynccontextmanager
-async def opened(script: Script = succeed, max_attempts: int = 3) -> AsyncIterator[Floor]:
+async def opened(script: Script = succeed, max_attempts: int = 3, shares_work: bool = True) -> AsyncIterator[Floor]:
     """A floor; whatever happens on it, its limits hold, and nothing is left behind."""
-    floor = Floor(script, max_attempts)
+    floor = Floor(script, max_attempts, shares_work)
     try:
         yield floor
     finally:
@@ -235,6 +237,15 @@ async def test_an_attempt_that_reports_nothing_is_given_up() -> None:
         error = floor.job(1).error
         assert error is not None
         assert (error.code, floor.performer.attempts[0].end) == ("timed_out", "given up")
+
+
+@leaping
+async def test_an_attempt_that_never_said_a_word_may_be_dead_and_is_made_again() -> None:
+    async with opened(lambda job: [STALL_S * 2] if job.attempt == 1 else succeed(job)) as floor:
+        floor.submit(job_of(1))
+        await floor.ended()
+        assert [attempt.end for attempt in floor.performer.attempts] == ["given up", "result"]
+        assert (floor.job(1).state, floor.job(1).losses) == ("completed", 1)
 
 
 @leaping
@@ -438,6 +449,19 @@ async def test_who_wants_it_made_anew_does_not_ride(use: Any) -> None:
         floor.submit(*jobs)
         await asyncio.sleep(10)
         assert len(floor.performer.attempts) == AT_ONCE and floor.performer.questions == []
+        gate.set()
+        await floor.ended()
+
+
+@leaping
+async def test_without_a_cache_nothing_is_shared() -> None:
+    gate = asyncio.Event()
+    async with opened(held(gate), shares_work=False) as floor:
+        floor.performer.in_cache = {job_of(1).request}
+        floor.submit(*(job_of(number) for number in range(AT_ONCE + 3)))
+        await asyncio.sleep(10)
+        assert len(floor.performer.attempts) == AT_ONCE and floor.performer.questions == []
+        assert not await floor.dispatcher.is_free(job_of(1).request)
         gate.set()
         await floor.ended()
 

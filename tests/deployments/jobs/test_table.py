@@ -165,6 +165,24 @@ def test_a_job_that_could_not_be_written_leaves_nothing() -> None:
     assert (len(table), len(table.queue), table.owned("ann"), table.take_changes()) == (0, 0, 0, [])
 
 
+def test_a_job_that_takes_the_server_down_again_and_again_fails_in_the_end() -> None:
+    """Restarts are no losses of its own, but there is an end to them."""
+    job, attempts = job_of(1, "processing", attempt=1, last=Event(2, "queue", "processing", 0, "")), 1
+    while True:
+        table = fresh()
+        table.load([job], 50.0)
+        begun = table.start(51.0)
+        if begun is None:
+            break
+        assert (begun.attempt, begun.losses) == (attempts + 1, 0)
+        job, attempts = begun, begun.attempt
+        assert attempts < 100
+    [change] = table.take_changes()
+    assert change.job.error is not None
+    assert (change.job.state, change.job.error.code) == ("failed", "attempts_exhausted")
+    assert attempts > LOSSES and len(table) == 0 and table.owned("ann") == 0
+
+
 def test_owned_counts_what_has_not_ended() -> None:
     table = fresh()
     for number, owner in enumerate(["ann", "bob", "ann"]):
@@ -256,10 +274,13 @@ class TableMachine(RuleBasedStateMachine):
 
     @initialize(target=jobs)
     def submit_one(self) -> str:
-        return self.submit("ann", "normal")
+        return self.submitted("ann", "normal")
 
     @rule(target=jobs, owner=st.sampled_from(["", "ann"]), priority=st.sampled_from(get_args(Priority)))
     def submit(self, owner: str, priority: Priority) -> str:
+        return self.submitted(owner, priority)
+
+    def submitted(self, owner: str, priority: Priority) -> str:
         job = job_of(len(self.known), owner=owner, priority=priority)
         self.known[job.job_id] = Known(job)
         self.table.submit(job)
