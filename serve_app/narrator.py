@@ -57,7 +57,7 @@ class Narrator:
                     report = await self._said.get()
             except TimeoutError:
                 if not self._computes:
-                    yield Progress("queue", 0, "Waiting for an equal render, or for its turn to compute.")
+                    yield Progress("tts", 0, "Waiting for an equal render, or for a turn to compute.")
                 continue
             if report is None:
                 return
