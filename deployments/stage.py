@@ -70,23 +70,37 @@ class Stage:
             raise StageChanged(f"{self._name}: asked for {node}, this is {self._node}")
 
     async def run(self, work: Callable[..., ResultT], *args: object) -> ResultT:
-        """Runs blocking work off the event loop.
+        """Runs blocking work off the event loop, as a call of the stage.
 
         Raises:
             TimedOut: after timeout_s, waiting for the thread included.
         """
-        future = asyncio.wrap_future(self._thread.submit(self._timed, work, *args))
+        return await self.prepare(self._timed, work, *args)
+
+    async def prepare(self, work: Callable[..., ResultT], *args: object) -> ResultT:
+        """The same for what comes before the calls, such as loading a voice: it does not count as one.
+
+        Raises:
+            TimedOut
+        """
+        future = asyncio.wrap_future(self._thread.submit(self._watched, work, *args))
         try:
             return await asyncio.wait_for(future, self._timeout_s)
         except TimeoutError:
             raise TimedOut(f"{self._name} took longer than {self._timeout_s:g} s") from None
 
-    def _timed(self, work: Callable[..., ResultT], *args: object) -> ResultT:
-        self._running_since = started = time.monotonic()
+    def _watched(self, work: Callable[..., ResultT], *args: object) -> ResultT:
+        self._running_since = time.monotonic()
         try:
             return work(*args)
         finally:
             self._running_since = None
+
+    def _timed(self, work: Callable[..., ResultT], *args: object) -> ResultT:
+        started = time.monotonic()
+        try:
+            return work(*args)
+        finally:
             self._meter.observe(STAGE_SECONDS, time.monotonic() - started, stage=self._name)
 
     def log_done(self, started: float, detail: str) -> None:

@@ -14,7 +14,7 @@ from deployments.core.errors import Forbidden, NotFound, Unavailable
 from deployments.core.measures import AUDIO_SECONDS, RENDERS, Meter
 from deployments.core.types import Priority, RenderRequest
 from deployments.jobs.client import Client
-from deployments.jobs.contract import Job, JobOptions, State, Submission
+from deployments.jobs.contract import Job, JobOptions, State, Submission, unknown_job
 from deployments.jobs.line import View, raise_if_failed
 from deployments.jobs.webhooks import check_callback
 from deployments.tts.voices import VoiceInfo, VoiceLibrary, catalogue
@@ -171,6 +171,8 @@ class Studio:
         try:
             view = await self.job(job_id, order)
         except NotFound:
+            if not _JOB_ID.fullmatch(job_id):
+                raise
             return None, await asyncio.to_thread(self._answered, job_id, order)
         if view.job.state != "completed":
             return view, None
@@ -178,9 +180,12 @@ class Studio:
 
     def _answered(self, job_id: str, order: Order) -> RenderResult:
         """An answer that was given again. What a job has made is for its owner to ask for."""
-        result = self.results.read(job_id) if _JOB_ID.fullmatch(job_id) else None
-        if result is None or (result.render_id == job_id and not order.sees_all):
-            raise NotFound(f"There is no job {job_id[:40]}.", hint="GET /jobs lists yours.")
+        try:
+            result = self.results.read(job_id)
+        except NotFound:
+            raise unknown_job(job_id) from None
+        if result.render_id == job_id and not order.sees_all:
+            raise unknown_job(job_id)
         return replace(result, render_id=job_id, cached=True, stages={})
 
     async def job(self, job_id: str, order: Order) -> View:
@@ -193,7 +198,7 @@ class Studio:
             view = (await self.jobs.get([job_id]))[0]
             if order.visible in (None, view.job.owner):
                 return view
-        raise NotFound(f"There is no job {job_id[:40]}.", hint="GET /jobs lists yours.")
+        raise unknown_job(job_id)
 
     async def list_jobs(
         self, order: Order, state: State | None, limit: int, cursor: str | None

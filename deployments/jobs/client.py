@@ -12,7 +12,7 @@ from typing import Any
 
 from deployments.core.errors import Conflict, NotFound, Unavailable
 
-from .contract import Deposed, Job, State, StoreFailed, Submission
+from .contract import Deposed, Job, State, StoreFailed, Submission, unknown_job
 from .feed import Notice, Step
 from .line import Line, Update, View
 
@@ -117,7 +117,7 @@ class Client:
             async for update in updates:
                 if update.job:
                     return update.job
-        raise NotFound(f"There is no job {job_id[:40]}.")
+        raise unknown_job(job_id)
 
     async def watch(self, job_id: str, after_seq: int) -> AsyncGenerator[Update, None]:
         """Every event with a higher number, in order and without gaps, until the job has ended.
@@ -142,7 +142,7 @@ class Client:
     async def _catch_up(self, job_id: str, after_seq: int) -> Step:
         job, events = await self._insist("catch_up", job_id, after_seq)
         if job is None:
-            raise NotFound(f"There is no job {job_id[:40]}.", hint="It may have expired: send it again.")
+            raise unknown_job(job_id)
         return Step(job_id, job.attempt, tuple(events), job if job.ended else None)
 
     async def get(self, job_ids: Sequence[str]) -> list[View]:
@@ -154,7 +154,7 @@ class Client:
         views: list[View | None] = await self._insist("get", list(job_ids))
         for job_id, view in zip(job_ids, views, strict=True):
             if view is None:
-                raise NotFound(f"There is no job {job_id[:40]}.", hint="It may have expired: send it again.")
+                raise unknown_job(job_id)
         return [view for view in views if view]
 
     async def cancel(self, job_id: str, owner: str | None) -> Job:

@@ -19,7 +19,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from deployments.core.errors import AvatarError, Unavailable
+from deployments.core.errors import AvatarError, NotFound, Unavailable
 from deployments.core.types import Priority, RenderRequest
 
 State = Literal["pending", "processing", "completed", "failed", "cancelled"]
@@ -189,6 +189,11 @@ class Page:
 def result_ref(job_id: str, attempt: int) -> str:
     """Where an attempt writes its files. No render ID: nobody can ask for what the fence has not let through."""
     return f"{job_id}-{attempt}"
+
+
+def unknown_job(job_id: str) -> NotFound:
+    """The same words for what is not there, what is no more, and what is somebody else's."""
+    return NotFound(f"There is no job {job_id[:40]}.", hint="It may have expired. GET /jobs lists yours.")
 
 
 class Deposed(Unavailable):

@@ -105,6 +105,9 @@ class Jobs:
             return await self._desk.submit(submission)
         except AvatarError as error:
             return error
+        except Exception:  # of this one job: the others in the call are taken in
+            logger.exception("job %s was not taken in", submission.job.job_id)
+            return AvatarError("a job was not taken in")
 
     async def get(self, job_ids: Sequence[str]) -> list[View | None]:
         """Jobs and their places in the queue."""

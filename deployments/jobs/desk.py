@@ -12,7 +12,6 @@ from dataclasses import replace
 from deployments.core.errors import (
     Conflict,
     IdempotencyMismatch,
-    NotFound,
     QueueFull,
     RateLimited,
     TooManyJobs,
@@ -22,7 +21,7 @@ from deployments.core.errors import (
 from deployments.core.measures import CANCELLATIONS, RENDERS, WEBHOOKS, Meter
 
 from .callbacks import Callbacks, Deliver
-from .contract import Change, Deposed, Event, Job, Page, Rules, State, Store, Submission
+from .contract import Change, Deposed, Event, Job, Page, Rules, State, Store, Submission, unknown_job
 from .counting import count
 from .dispatcher import Dispatcher, Performer
 from .feed import Feed, Notice
@@ -193,7 +192,7 @@ class Desk:
         """
         job = self._table.get(job_id) or (await self.get([job_id]))[0]
         if job is None or (owner is not None and job.owner != owner):
-            raise NotFound(f"There is no job {job_id[:40]}.", hint="GET /jobs lists yours.")
+            raise unknown_job(job_id)
         state = job.state
         if self._table.cancel(job_id, time.time()) is None:
             raise Conflict("The job has ended already.", hint="Only a pending or processing job can be cancelled.")

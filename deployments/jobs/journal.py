@@ -23,6 +23,7 @@ _BEAT_S = 1.0
 """An idle leader asks this often whether it still leads: nobody must listen to one that does not."""
 _BETWEEN_S = 0.1
 """Between two parts of a large clean-up: new jobs wait for one part at most."""
+_OVER = "this process does not write jobs any more"
 _ENDED_KEPT = 1000
 """Ended jobs that are answered from memory: clients ask right after the end. A megabyte or two."""
 
@@ -118,6 +119,7 @@ class Journal:
         if self._writer:
             self._writer.cancel()
             await asyncio.gather(self._writer, return_exceptions=True)
+        self._refuse(self._batch, Deposed(_OVER))  # the writer may not even have begun
         await self.ask(self._store.close)
         self._thread.shutdown()
 
@@ -134,7 +136,7 @@ class Journal:
                     await asyncio.sleep(pause_s)
                     pause_s = min(2 * pause_s, _LONGEST_S)
         finally:  # also when it is closed, and after a fault of our own: nobody is to wait for ever
-            self._refuse(self._batch, Deposed("this process does not write jobs any more"))
+            self._refuse(self._batch, Deposed(_OVER))
         self._on_written(())
 
     async def _write(self) -> bool:
@@ -156,8 +158,7 @@ class Journal:
             batch.set_result(None)
             return True
         finally:
-            if not batch.done():
-                self._refuse(batch, Deposed("this process does not write jobs any more"))
+            self._refuse(batch, Deposed(_OVER))  # where nothing else is known
         return False
 
     @property
@@ -191,8 +192,9 @@ class Journal:
 
     @staticmethod
     def _refuse(batch: asyncio.Future[None], error: Exception) -> None:
-        batch.set_exception(error)
-        batch.exception()  # nobody may wait for it
+        if not batch.done():
+            batch.set_exception(error)
+            batch.exception()  # nobody may wait for it
 
     @staticmethod
     def _new_batch() -> asyncio.Future[None]:

@@ -38,11 +38,11 @@ class TTS(Stage):
         self._engine = engines.load("tts", engine, options)
         # Through the multiplexer, so that the router knows that this replica has the voice.
         default = self._engine.default_voice
-        await self._voice(model_id(default, await self.run(self._engine.weights, default)))
+        await self._voice(model_id(default, await self.prepare(self._engine.weights, default)))
 
     @serve.multiplexed(max_num_models_per_replica=MAX_VOICES_PER_REPLICA)  # type: ignore[untyped-decorator]
     async def _voice(self, wanted: str) -> Any:
-        return await self.run(self._load, wanted)
+        return await self.prepare(self._load, wanted)
 
     def _load(self, wanted: str) -> Any:
         voice_id = wanted.rpartition("@")[0]

@@ -223,9 +223,6 @@ def test_jobs_of_one_key_are_unknown_to_another(
     until_ended(limited, [theirs])
 
 
-@pytest.mark.xfail(
-    reason="studio.look, studio.job and the jobs' client each have words of their own for what is not there"
-)
 def test_a_job_of_another_is_as_if_it_were_not(plain: httpx.Client, limited: httpx.Client) -> None:
     done, running = submit(plain, "Nobody knows."), submit(plain, LONG, cache="bypass")
     until_ended(plain, [done])
@@ -359,9 +356,10 @@ def test_a_body_may_be_so_long(nobody: httpx.Client, plain: httpx.Client) -> Non
         for content in (body, iter([body[:40_000], body[40_000:]])):
             answer = client.post(RENDER, content=content, headers=headers)
             assert answer.status_code == 413 and error_of(answer)["code"] == "body_too_large"
-    longest = json.dumps({"text": "\U0001f600" * 5000}).encode()
+    longest = json.dumps({"text": "\U0001f600" * 5000, "voice_id": "xx_XX-nobody-high"}).encode()
     assert len(longest) > 60_000
-    assert plain.post(ASYNC, content=longest, headers=headers).status_code == 202
+    read = plain.post(ASYNC, content=longest, headers=headers)
+    assert read.status_code == 422 and error_of(read)["code"] == "unknown_voice"
 
 
 def test_headers_may_be_so_many(nobody: httpx.Client) -> None:

@@ -121,7 +121,6 @@ def busy(client: httpx.Client) -> str:
 # --- Metrics ---
 
 
-@pytest.mark.xfail(reason="deployments/stage.py counts the loading of a voice and of its digest as calls of the stage")
 def test_a_new_server_has_counted_nothing(client: httpx.Client) -> None:
     """All series are there, though: a rate needs a zero to begin at."""
     counted = settled(client).counted

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from deployments.core.types import RenderRequest
 from deployments.jobs.contract import Job, Progress, Report, Result, result_ref
 
-Step: TypeAlias = Report | Exception | asyncio.Event | float | Literal["end", "fence"]
-"""Is reported, raised, waited for, or lasts so many seconds; "end": it ends without a result; "fence": see Attempt."""
+Step: TypeAlias = Report | Exception | asyncio.Event | float | Literal["end"]
+"""Is reported, raised, waited for, or lasts so many seconds; "end": it ends without a result."""
 Script: TypeAlias = Callable[[Job], Sequence[Step]]
 
 
@@ -34,8 +34,6 @@ class Attempt:
     end: Literal["works", "result", "error", "given up"] = "works"
     closed: bool = False
     """Nothing of it is left."""
-    reached: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set at "fence": the test knows by it how far the script is."""
 
 
 class Performer:
@@ -101,14 +99,12 @@ class Performer:
                 self.at_work -= counts
                 attempt.closed = True
 
-    async def _do(self, step: Exception | asyncio.Event | float | str, attempt: Attempt) -> None:
+    async def _do(self, step: Exception | asyncio.Event | float, attempt: Attempt) -> None:
         if isinstance(step, Exception):
             attempt.end = "error"
             raise step
         if isinstance(step, asyncio.Event):
             await step.wait()
-        elif isinstance(step, str):
-            attempt.reached.set()
         else:
             await asyncio.sleep(step)
 

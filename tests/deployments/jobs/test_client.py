@@ -454,8 +454,7 @@ async def test_a_watcher_that_leaves_is_forgotten() -> None:
 
 @leaping
 async def test_attempts_are_told_apart() -> None:
-    script: Script = lambda job: [Unavailable("lost")] if job.attempt == 1 else succeed(job)  # noqa: E731
-    async with opened(script) as setting:
+    async with opened(lambda job: [Unavailable("lost")] if job.attempt == 1 else succeed(job)) as setting:
         await setting.client.submit(order(1))
         updates = await heard(setting.client, id_of(1))
         assert seqs(updates) == [1, 2, 3, 4, 5, 6]
@@ -674,7 +673,7 @@ async def test_a_feed_tells_all_of_everything_in_order() -> None:
     assert [notice async for notice in feed.listen(first)] == []
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(
     moments=st.lists(
         st.tuples(

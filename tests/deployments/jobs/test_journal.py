@@ -299,6 +299,18 @@ async def test_who_waits_when_it_is_closed_is_told() -> None:
 
 
 @leaping
+async def test_who_waits_when_it_is_closed_before_it_has_begun_is_told() -> None:
+    room = Room(Place())
+    room.journal.open([])
+    submitted = room.submits(job_of(1))
+    await room.journal.close()
+    with pytest.raises(Deposed):
+        await submitted
+    with pytest.raises(Deposed):
+        await room.submit(job_of(2))
+
+
+@leaping
 async def test_a_fault_of_our_own_leaves_nobody_waiting() -> None:
     """Serve replaces the process then: see Journal.writes."""
     room = Room(Place())
@@ -351,7 +363,7 @@ async def test_what_expires_is_not_kept_in_memory_either() -> None:
         assert [room.journal.known(id_of(number)) is None for number in (1, 2, 3)] == [True, False, False]
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from(["submit", "start", "advance", "complete", "cancel", "tick"]), st.integers(0, 5)),

@@ -246,9 +246,10 @@ class QueueMachine(RuleBasedStateMachine):
         waiting = {number for turns in self.turns.values() for _, jobs in turns for number in jobs}
         assert len(self.queue) == len(waiting)
         assert all(id_of(number) in self.queue for number in waiting)
-        assert all(self.queue.position(id_of(number)) is None for number in self.gone)
-        places = sorted(self.queue.position(id_of(number)) or 0 for number in waiting)
-        assert places == list(range(1, len(waiting) + 1))  # each place once
+        places = self.queue.positions(map(id_of, [*waiting, *self.gone]))
+        assert places.keys() == {id_of(number) for number in waiting}
+        assert sorted(places.values()) == list(range(1, len(waiting) + 1))  # each place once
+        assert all(self.queue.position(job_id) == place for job_id, place in places.items())
 
 
 TestQueue = QueueMachine.TestCase

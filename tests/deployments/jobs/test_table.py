@@ -440,7 +440,7 @@ class TableMachine(RuleBasedStateMachine):
 
 
 TestTable = TableMachine.TestCase
-TestTable.settings = settings(deadline=None, max_examples=100, stateful_step_count=50)
+TestTable.settings = settings(deadline=None, max_examples=150, stateful_step_count=50)
 
 
 @settings(max_examples=60)

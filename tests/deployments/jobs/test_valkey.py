@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
 import threading
@@ -229,18 +230,25 @@ def test_an_address_where_nobody_is_says_what_to_check() -> None:
 
 
 def test_a_connection_that_breaks_is_made_anew_once() -> None:
+    over = threading.Event()
+
     def answer(listener: socket.socket) -> None:
-        for reply in (b"", b":3\r\n" * len(STATES), b"", b""):
-            with listener.accept()[0] as connection:
+        replies = iter([b"", b":3\r\n" * len(STATES)])  # after that, as many broken connections as are asked for
+        while not over.is_set():
+            with contextlib.suppress(TimeoutError, ConnectionError), listener.accept()[0] as connection:
                 connection.recv(1000)
-                connection.sendall(reply)
+                connection.sendall(next(replies, b""))
 
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        listener.settimeout(0.1)
         answered = pool.submit(answer, listener)
-        store = ValkeyStore("127.0.0.1", listener.getsockname()[1], None)
-        assert store.counts() == dict.fromkeys(STATES, 3)
-        with pytest.raises(StoreFailed):
-            store.counts()
+        try:
+            store = ValkeyStore("127.0.0.1", listener.getsockname()[1], None)
+            assert store.counts() == dict.fromkeys(STATES, 3)
+            with pytest.raises(StoreFailed):
+                store.counts()
+        finally:
+            over.set()
         answered.result(PATIENCE_S)
 
 
