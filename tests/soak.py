@@ -92,12 +92,22 @@ class Crowd:
         await asyncio.wait([ask])
 
 
+_NAMES: dict[int, str] = {}
+
+
+def _name(process: psutil.Process) -> str:
+    command = process.cmdline()
+    program = command[0].rsplit("/", 1)[-1] if command else process.name()
+    return f"{program} {' '.join(command[1:3])[:40]}".strip()
+
+
 def _sample(server: psutil.Process) -> dict[str, tuple[float, int]]:
     """Process -> MB that belong to it alone, and open files."""
     found = {}
     for process in [server, *server.children(recursive=True)]:
         try:
-            name = (" ".join(process.cmdline()) or process.name())[:48].split(".")[0]
+            # Ray's workers change their titles with every call: the first one stays.
+            name = _NAMES.setdefault(process.pid, _name(process))
             found[f"{process.pid} {name}"] = (process.memory_full_info().uss / 1e6, process.num_fds())
         except psutil.Error:
             continue
