@@ -169,6 +169,7 @@ async def _cancel(client: httpx.AsyncClient) -> None:
         reply = await client.delete(f"/jobs/{job['job_id']}/cancel")
         assert reply.status_code == 200
         waits.append(max(0.0, await _took(client, f"{number} comes next.") - idle))
+        await asyncio.sleep(1)  # the numbers of a moment ago are given again
         before = await _calls(client)
         await asyncio.sleep(2)
         spoken += await _calls(client) - before
