@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 from deployments.core.errors import AvatarError, StillRunning
+from deployments.core.tasks import detached
 
 from .results import RenderResult
 
@@ -72,7 +72,7 @@ class Flights:
                     raise
 
     def _start(self, key: str, flight: Flight, render: Render) -> None:
-        task = asyncio.get_running_loop().create_task(render(flight), context=contextvars.Context())
+        task = detached(render(flight))
         self._flights[key] = flight, task
 
         def forget(done: Task) -> None:

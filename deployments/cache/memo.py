@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 import secrets
 import time
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 from deployments.core import keys
 from deployments.core.errors import BadInput
 from deployments.core.keys import Node
+from deployments.core.tasks import detached
 from deployments.core.types import CacheUse
 
 from .contract import LEASE_S, Follow, Found, Lead, Outcome, Refused, Shard
@@ -187,7 +187,7 @@ class Memo:
         if isinstance(outcome, Lead):
             self._led.add(key)
             if self._renewer is None or self._renewer.done():
-                self._renewer = _detached(self._renew())
+                self._renewer = detached(self._renew())
 
     async def _renew(self) -> None:
         await asyncio.sleep(_RENEW_S)
@@ -207,7 +207,7 @@ class Memo:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _spawn(self, work: Coroutine[Any, Any, ResultT]) -> asyncio.Task[ResultT]:
-        task = _detached(work)
+        task = detached(work)
         self._tasks.add(task)
         task.add_done_callback(self._over)
         return task
@@ -234,11 +234,6 @@ async def _key(node: Node, inputs: Sequence[Any]) -> str:
 def _stored(made: Made[Any]) -> Any:
     """What goes to a shard: the reference where there is one, so that the value travels only once."""
     return made.future.result() if isinstance(made.handle, asyncio.Future) else made.handle
-
-
-def _detached(work: Coroutine[Any, Any, ResultT]) -> asyncio.Task[ResultT]:
-    """Outside the request's context: Serve cancels what belongs to a request when that ends."""
-    return asyncio.get_running_loop().create_task(work, context=contextvars.Context())
 
 
 def _about_input(error: BaseException) -> BadInput | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+
+from deployments.core.tasks import detached
 
 from .contract import Job
 
@@ -33,7 +34,7 @@ class Callbacks:
         """
         # Not the job itself: it may have a long text, and a receiver that hangs is waited for.
         work = self._tell(job.job_id, job.callback_url or "", body(job), done)
-        task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
+        task = detached(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from deployments.core.errors import Conflict, NotFound, Unavailable
+from deployments.core.tasks import detached
 
 from .contract import Deposed, Job, State, StoreFailed, Submission, unknown_job
 from .feed import Notice, Step
@@ -44,7 +44,7 @@ class Client:
         """Jobs of the whole server that have not ended, as last heard."""
         self.connected = False
         """Whether the leader is heard, and its store works."""
-        self._listener = _detached(self._listen())
+        self._listener = detached(self._listen())
 
     @property
     def listeners(self) -> int:
@@ -61,7 +61,7 @@ class Client:
         self._waiting.append((submission, answer))
         if self._senders < _SENDERS:
             self._senders += 1
-            _detached(self._send())
+            detached(self._send())
         return await answer
 
     async def finish(self, submission: Submission, on_accepted: Callable[[Job], object] = lambda _: None) -> Job:
@@ -82,7 +82,7 @@ class Client:
 
     def abandon(self, job: Job) -> None:
         """Has a job cancelled that nobody waits for any more; returns at once."""
-        _detached(self._abandon(job))
+        detached(self._abandon(job))
 
     async def _abandon(self, job: Job) -> None:
         """Also a job that is still on its way to the leader."""
@@ -281,14 +281,3 @@ def _led(answer: Any) -> Any:
 
 def _once_more(submissions: list[Submission]) -> tuple[list[Submission]]:
     return ([replace(submission, again=True) for submission in submissions],)
-
-
-_TASKS: set[asyncio.Task[None]] = set()
-
-
-def _detached(work: Awaitable[None]) -> asyncio.Task[None]:
-    """Outside the context of the request that happens to come in: Serve cancels what belongs to it with it."""
-    task: asyncio.Task[None] = asyncio.get_event_loop().create_task(work, context=contextvars.Context())  # type: ignore[arg-type]
-    _TASKS.add(task)
-    task.add_done_callback(_TASKS.discard)
-    return task

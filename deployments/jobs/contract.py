@@ -59,7 +59,7 @@ class JobOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     valkey_host: str | None = None
-    """VALKEY_HOST: jobs are kept there; None: in DATA_DIR/jobs.sqlite."""
+    """VALKEY_HOST: jobs are kept there; None: in DATA_DIR/jobs-APP-PORT.sqlite."""
     valkey_port: int = Field(default=6379, ge=1, le=65535)
     """VALKEY_PORT."""
     valkey_password: SecretStr | None = None

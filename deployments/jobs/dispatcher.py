@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import logging
 import random
 import time
@@ -13,6 +12,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Seque
 from typing import Protocol
 
 from deployments.core.errors import AvatarError, TimedOut, Unavailable
+from deployments.core.tasks import detached
 from deployments.core.types import RenderRequest
 
 from .contract import Change, Failure, Job, Report, Result
@@ -103,7 +103,7 @@ class Dispatcher:
         else:
             self._unlooked.append(job.job_id)
             if self._looker is None or self._looker.done():
-                self._looker = _detached(self._look())
+                self._looker = detached(self._look())
 
     async def is_free(self, request: RenderRequest) -> bool:
         """Whether a job costs no computing: then it need not wait, and there is room for it in a full queue."""
@@ -171,7 +171,7 @@ class Dispatcher:
             task = self._tasks.get(job.job_id)
             if job.state == "processing" and task is None and self._table.holds(job.job_id, job.attempt):
                 if not self._stopped:
-                    self._tasks[job.job_id] = _detached(self._attempt(job))
+                    self._tasks[job.job_id] = detached(self._attempt(job))
             elif job.state == "cancelled" and task is None:
                 self.leave(job)
             elif job.state == "cancelled":
@@ -251,8 +251,3 @@ class Dispatcher:
         self._computing.discard(job.job_id)
         self._riding.discard(job.job_id)
         self.fill()
-
-
-def _detached(work: Awaitable[None]) -> asyncio.Task[None]:
-    """Outside the context of the request that happens to come in: Serve cancels what belongs to it with it."""
-    return asyncio.get_running_loop().create_task(work, context=contextvars.Context())  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from deployments.core.types import CacheUse, Priority, RenderRequest, Timing, VisemeSet
 from deployments.tts.voices import VoiceInfo
@@ -14,12 +14,26 @@ from ..results import RenderResult
 EXAMPLE: dict[str, JsonValue] = {"text": "Hello, I am a talking avatar!", "voice_id": "en_US-joe-medium", "speed": 1.0}
 
 
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must hold more than spaces")
+    return text
+
+
+PlainText = Annotated[
+    str,
+    Field(min_length=1, max_length=5000, description="Plain text, 1-5000 characters."),
+    AfterValidator(_not_blank),
+]
+"""What is to be spoken."""
+
+
 class RenderBody(BaseModel):
     """A text to be spoken."""
 
     model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [EXAMPLE]})
 
-    text: Annotated[str, Field(min_length=1, max_length=5000, description="Plain text, 1-5000 characters.")]
+    text: PlainText
     voice_id: Annotated[
         str | None, Field(max_length=200, description="See GET /v1/voices; the server's default voice if left out.")
     ] = None
@@ -46,13 +60,6 @@ class RenderBody(BaseModel):
     callback_url: Annotated[
         str | None, Field(max_length=2048, description="Is sent a signed POST when the job has ended.")
     ] = None
-
-    @field_validator("text")
-    @classmethod
-    def _not_blank(cls, text: str) -> str:
-        if not text.strip():
-            raise ValueError("must hold more than spaces")
-        return text
 
     def to_request(self) -> RenderRequest:
         """The same without HTTP."""

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
 from deployments.core.errors import NotFound
@@ -22,6 +22,7 @@ from ..studio import Studio
 from .access import Access, Caller
 from .error_schemas import errors
 from .orders import order_of
+from .schemas import PlainText
 
 MODELS = ("avatar-serve", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
 """Names that clients have as a default are understood; the voice decides what speaks."""
@@ -54,7 +55,7 @@ class SpeechBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    input: Annotated[str, Field(min_length=1, max_length=5000, description="Plain text, 1-5000 characters.")]
+    input: PlainText
     model: Annotated[Literal[MODELS], Field(description="All are the same.")] = "avatar-serve"  # type: ignore[valid-type]
     voice: Annotated[
         str | CustomVoice | None,
@@ -70,13 +71,6 @@ class SpeechBody(BaseModel):
     instructions: Annotated[
         str | None, Field(max_length=5000, description="Understood by no Piper voice: passed over.")
     ] = None
-
-    @field_validator("input")
-    @classmethod
-    def _not_blank(cls, text: str) -> str:
-        if not text.strip():
-            raise ValueError("must hold more than spaces")
-        return text
 
     def to_request(self) -> RenderRequest:
         """The same without HTTP."""
