@@ -366,7 +366,7 @@ def test_totals_never_fall_when_a_renderer_dies(client: httpx.Client) -> None:
 @pytest.mark.parametrize("stage", ["Renderer", "Jobs"])
 def test_speech_breaks_off_when_something_dies(client: httpx.Client, stage: str) -> None:
     """What another attempt makes is another file: nobody gets the one stuck to the other for a whole."""
-    text = " ".join(f"Magpie number {number} hears of the {stage}." for number in range(30))
+    text = " ".join(f"Magpie number {number} hears of the {stage}." for number in range(100))
     with client.stream("POST", "/v1/audio/speech", json={"input": text, "response_format": "pcm"}) as stream:
         chunks = stream.iter_raw()
         next(chunks)
