@@ -15,6 +15,7 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from deployments.cache.contract import LevelStats, Removed
+from deployments.core import heap
 from deployments.core.errors import Unavailable
 from deployments.core.measures import CACHE_REQUESTS, Snapshot
 from deployments.jobs.client import Client
@@ -69,7 +70,9 @@ class Ingress:
             meter(),
             self._release,
         )
-        return create_app(studio, settings)
+        app = create_app(studio, settings)
+        heap.freeze()
+        return app
 
     async def take_measures(self) -> Snapshot:
         """What it has counted since it was last asked."""

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import functools
 import logging
+import os
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from dataclasses import replace
@@ -19,7 +20,7 @@ from ray.serve.handle import DeploymentHandle
 from deployments.cache.contract import LevelStats, Removed
 from deployments.cache.deployment import RemoteShard
 from deployments.cache.memo import Memo
-from deployments.core import keys
+from deployments.core import heap, keys
 from deployments.core.errors import AvatarError, StageChanged, Unavailable
 from deployments.core.keys import Node
 from deployments.core.measures import STAGE_SECONDS, Snapshot
@@ -46,6 +47,8 @@ _SWEEP_EVERY_S = 3600
 _ROLLOUT_S = 30
 """A render whose stages are being replaced by those of another release is tried again for this long."""
 _AGAIN_AFTER_S = 0.5
+_NICER = 5
+"""Joining and encoding steps back behind who answers clients, and goes before the models (stage.py)."""
 
 
 class Renderer:
@@ -54,6 +57,7 @@ class Renderer:
     def __init__(
         self, tts: DeploymentHandle[Any], lipsync: DeploymentHandle[Any], settings: Settings, release: str
     ) -> None:
+        os.nice(_NICER)
         self._release = release
         self._admission = Admission(settings.limits.max_concurrent_requests)
         self._tts = tts
@@ -68,6 +72,7 @@ class Renderer:
         self._tts_replicas = settings.performance.max_tts_workers
         self._counted_at = -float("inf")
         self._background = [self._start(self._sweep()), self._start(self._warm_up())]
+        heap.freeze()
 
     async def run(self, job: Job, leader: str) -> AsyncGenerator[Report, None]:
         """Speaks, joins and stores one render: says how far it is, and at last what it has made.

@@ -17,6 +17,7 @@ from ray.serve.context import _set_request_context
 from ray.serve.exceptions import RayServeException, RequestCancelledError
 from ray.serve.handle import DeploymentHandle
 
+from deployments.core import heap
 from deployments.core.errors import AvatarError, Unavailable
 from deployments.core.measures import Snapshot
 from deployments.core.types import RenderRequest
@@ -79,6 +80,7 @@ class Jobs:
         self._desk = Desk(store, performer, Webhooks(options).deliver, rules, meter())
         await self._take_over()
         self._tasks = [asyncio.create_task(self._collect_on()), asyncio.create_task(self._announce(leader))]
+        heap.freeze()
 
     async def _take_over(self) -> None:
         """Waits for a store that is away: Serve would try again less and less often."""

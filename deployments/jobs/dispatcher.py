@@ -22,8 +22,9 @@ logger = logging.getLogger("ray.serve")
 
 _RIDERS = 4
 """Times the slots: jobs beyond them that compute nothing. Each holds little more than a call."""
-_LOOK_EVERY_S = 0.5
-"""A single job is looked at at once; of hundreds a second, each costs half a millisecond that others need."""
+_LOOK_EVERY_S, _LOOK_SHARE = 0.5, 0.1
+"""A single job is looked at at once. Of hundreds a second, each costs a millisecond that others need: looking goes on
+for a tenth of the time at most."""
 _LOOKING = 8
 """Questions of jobs that come while the queue is full; more are refused unasked: it would only make things worse."""
 _LOOK_AT = 100
@@ -149,11 +150,13 @@ class Dispatcher:
     async def _look(self) -> None:
         """Jobs that wait while others compute, though all of them is in the cache: many in one question."""
         while self._unlooked and not self._stopped:
+            began_s = time.monotonic()
             if self._may_ride:
                 part, self._unlooked = self._unlooked[:_LOOK_AT], self._unlooked[_LOOK_AT:]
                 for job_id in await self._free_of(part):
                     self._ride(job_id)
-            await asyncio.sleep(_LOOK_EVERY_S)
+            took_s = time.monotonic() - began_s
+            await asyncio.sleep(max(_LOOK_EVERY_S, took_s * (1 / _LOOK_SHARE - 1)))
 
     async def _free_of(self, job_ids: Sequence[str]) -> list[str]:
         """Those that are in the queue and cost no computing."""
