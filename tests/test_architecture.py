@@ -40,6 +40,8 @@ HEAVY = {
     "librosa",
     "soundfile",
     "faiss",
+    "pyworld",
+    "swift_f0",
     "pocketsphinx",
 }
 MAY_PRINT = {"serving.py", "supervisor.py"}
