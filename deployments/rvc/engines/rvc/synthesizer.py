@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -57,6 +58,8 @@ class Synthesizer(nn.Module):
         self.flow = InverseFlow(config)
         self.dec = Decoder(config)
         self.emb_g = nn.Embedding(config.speakers, config.gin_channels)
+        self._hop = config.hop
+        self._context = context_frames(config)
 
     def in_dtype(self, dtype: torch.dtype) -> Synthesizer:
         """Converts the weights, except those of the source: phase needs float32."""
@@ -66,8 +69,14 @@ class Synthesizer(nn.Module):
         return self
 
     @torch.inference_mode()
-    def forward(self, frames: Frames) -> Sound:
-        """Synthesizes a batch; what lies behind an item's length is not to be used."""
+    def forward(self, frames: Frames, wanted: slice = slice(None)) -> Sound:
+        """Synthesizes a batch.
+
+        Args:
+            frames: the batch; what comes out behind an item's length is not to be used.
+            wanted: frames whose sound is wanted. Padding is for the encoder, which looks far; the decoder, where 97 % of
+                the time goes, looks 0.13 s far, so what lies further outside is not decoded: the result is the same.
+        """
         dtype = self.emb_g.weight.dtype
         mask = torch.arange(frames.phone.shape[1], device=frames.lengths.device) < frames.lengths[:, None]
         mask = mask[:, None]
@@ -78,5 +87,20 @@ class Synthesizer(nn.Module):
         source = None
         if frames.pitchf is not None and frames.noise_source is not None:
             source = self.dec.m_source(frames.pitchf, frames.noise_source).to(dtype)
-        audio = self.dec(z * mask, speaker, source)
-        return Sound(audio[:, 0].float(), m_p, logs_p, z)
+        first, last, _ = wanted.indices(z.shape[-1])
+        seen = slice(max(0, first - self._context), last + self._context)
+        if source is not None:
+            source = source[..., seen.start * self._hop : seen.stop * self._hop]
+        audio = self.dec((z * mask)[..., seen], speaker, source)
+        audio = audio[:, 0, (first - seen.start) * self._hop :][:, : (last - first) * self._hop]
+        return Sound(audio.float(), m_p, logs_p, z)
+
+
+def context_frames(config: VoiceConfig) -> int:
+    """10 ms frames on either side of a frame that its sound depends on, through the decoder."""
+    blocks = zip(config.resblock_kernels, config.resblock_dilations, strict=True)
+    around = max((kernel // 2) * (sum(dilations) + len(dilations)) for kernel, dilations in blocks)
+    needed = 3  # samples, by conv_post
+    for rate, kernel in zip(reversed(config.upsample_rates), reversed(config.upsample_kernels), strict=True):
+        needed = math.ceil((needed + around + (kernel - rate) // 2) / rate) + 1
+    return needed + 3 + 1  # by conv_pre, and by the source's convolutions, which see a part of the next frame
