@@ -79,7 +79,7 @@ def _example() -> AudioClip:
 class Engine:
     """Moves pitch and formants; needs no model."""
 
-    version: ClassVar[str] = f"1, pyworld {version('pyworld')}, swift-f0 {version('swift-f0')}, soxr {version('soxr')}"
+    version: ClassVar[str] = f"1, pyworld {pyworld.__version__}, swift-f0 {version('swift-f0')}, soxr {version('soxr')}"
     example: ClassVar[AudioClip] = _example()
 
     def __init__(self, options: Options) -> None:
