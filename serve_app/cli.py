@@ -1,4 +1,4 @@
-"""avatar-serve: serve, render, check, voices, keys."""
+"""avatar-serve: serve, render, check, voices, models, keys."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     _render_parser(commands.add_parser("render", help="render a text to files, without a server"))
     _check_parser(commands.add_parser("check", help="run every engine's example and check a config file"))
     _voices_parser(commands.add_parser("voices", help="list and download voices"))
+    _models_parser(commands.add_parser("models", help="list and download what voices of your own need"))
     _keys_parser(commands.add_parser("keys", help="make API keys"))
     return parser
 
@@ -107,6 +108,16 @@ def _voices_parser(parser: argparse.ArgumentParser) -> None:
     loading = commands.add_parser("download", help="install voices of the catalogue")
     loading.add_argument("voice_ids", nargs="+", metavar="ID")
     loading.set_defaults(run=_later("cli_voices", "download_voices"))
+
+
+def _models_parser(parser: argparse.ArgumentParser) -> None:
+    _config_argument(parser)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    listing = commands.add_parser("list", help="what there is, and what of it is here")
+    listing.set_defaults(run=_later("cli_models", "list_models"))
+    pulling = commands.add_parser("pull", help="download models; goes on where it was interrupted")
+    pulling.add_argument("names", nargs="*", metavar="NAME", help="one of the list (all of it)")
+    pulling.set_defaults(run=_later("cli_models", "pull_models"))
 
 
 def _keys_parser(parser: argparse.ArgumentParser) -> None:

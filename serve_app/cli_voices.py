@@ -6,7 +6,7 @@ import argparse
 import os
 import signal
 
-from deployments.tts.download import BASE_URL, download
+from deployments.tts.download import BASE_URL, MIRROR, download
 from deployments.tts.voices import VoiceInfo, catalogue
 
 from . import config_file
@@ -36,7 +36,7 @@ def _line(voice: VoiceInfo, default: str) -> str:
 def download_voices(parsed: argparse.Namespace) -> int:
     """Installs voices; AVATAR_VOICES_URL names a mirror."""
     folder = config_file.read(parsed.config).settings.voices_folder
-    base_url = os.environ.get("AVATAR_VOICES_URL") or BASE_URL
+    base_url = os.environ.get(MIRROR) or BASE_URL
     for model in download(parsed.voice_ids, folder, base_url):
         print(f"{model.stem} is installed: {model}")
     print("A running server has it at once.")

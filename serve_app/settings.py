@@ -77,6 +77,8 @@ class Voice(Section):
     """ID of the default voice; else en_US-lessac-medium if installed, else en_US-joe-medium."""
     folder: Path | None = None
     """Folder of downloaded voices; DATA_DIR/voices by default."""
+    models: Path | None = None
+    """Folder of models that voices of the user's own need; DATA_DIR/models by default."""
     model: Path | None = None
     """One more Piper .onnx file; becomes the default voice."""
     media: MediaOptions = MediaOptions()
@@ -204,6 +206,11 @@ class Settings(BaseSettings):
     def voices_folder(self) -> Path:
         """Where downloaded voices lie."""
         return (self.voice.folder or self.storage.data_dir / "voices").expanduser().resolve()
+
+    @property
+    def models_folder(self) -> Path:
+        """Where ContentVec, RMVPE and the like lie."""
+        return (self.voice.models or self.storage.data_dir / "models").expanduser().resolve()
 
     @property
     def tts_options(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from serve_app.app import compose
 from serve_app.settings import Settings
 
 from .ports import free_port
+from .shelf import Shelf, serve_files
 from .voices import make_voices
 
 ROOT = Path(__file__).parents[1]
@@ -91,3 +92,10 @@ def client(server_url: str) -> Iterator[httpx.Client]:
     """A client of the server."""
     with httpx.Client(base_url=server_url, timeout=60, trust_env=False) as http:
         yield http
+
+
+@pytest.fixture
+def shelf() -> Iterator[Shelf]:
+    """A file server without files."""
+    with serve_files() as shelf:
+        yield shelf

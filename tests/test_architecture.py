@@ -40,6 +40,8 @@ HEAVY = {
     "librosa",
     "soundfile",
     "faiss",
+    "pyworld",
+    "swift_f0",
     "pocketsphinx",
 }
 MAY_PRINT = {"serving.py", "supervisor.py"}
@@ -145,6 +147,13 @@ def test_only_replicas_stand_on_the_meter(name: str) -> None:
 def test_stage_and_meter_stand_on_core_alone(name: str, others: set[str]) -> None:
     ours = {imported for imported in _imports(f"deployments/{name}.py") if imported.startswith("deployments")}
     assert all(imported.startswith("deployments.core.") for imported in ours - others)
+
+
+@pytest.mark.parametrize(("name", "others"), [("download", set()), ("models", {"download"})])
+def test_what_rooms_share_stands_below_them(name: str, others: set[str]) -> None:
+    """They would know each other through it otherwise."""
+    ours = {imported for imported in _imports(f"deployments/{name}.py") if imported.startswith("deployments")}
+    assert ours and {imported.split(".")[1] for imported in ours} <= {"core", *others}
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "/engines/" in name or name.endswith("/contract.py")])

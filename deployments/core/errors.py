@@ -1,7 +1,7 @@
 """Every error that a user can meet, as one tree.
 
     AvatarError 500
-    ├── BadInput 422 ── NothingToSpeak, UnknownVoice, VoiceNotInstalled, UnknownSpeaker, IdempotencyMismatch
+    ├── BadInput 422 ── NothingToSpeak, UnknownVoice, VoiceNotInstalled, UnknownSpeaker, BadModel, IdempotencyMismatch
     ├── Unauthorized 401
     ├── Forbidden 403
     ├── NotFound 404
@@ -73,6 +73,12 @@ class UnknownSpeaker(BadInput):
     """The voice has no such speaker."""
 
     code = "unknown_speaker"
+
+
+class BadModel(BadInput):
+    """A weight file that is damaged, unsafe, or of a kind that the engine does not run; names the file and why."""
+
+    code = "bad_model"
 
 
 class IdempotencyMismatch(BadInput):

@@ -1,26 +1,19 @@
-"""Downloads voices of the catalogue: every file is checked while it streams and appears only once it is whole."""
+"""Downloads voices of the catalogue."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
 
-import httpx
-from tqdm import tqdm
-
-from deployments.core.errors import DownloadFailed, UnknownVoice
+from deployments.core.errors import UnknownVoice
+from deployments.download import TIMEOUT_S, RemoteFile, fetch
 
 from .voices import VoiceFile, VoiceInfo, catalogue
 
 BASE_URL = "https://huggingface.co/rhasspy/piper-voices/resolve/v1.0.0"
 """Where the catalogue's paths begin."""
-TIMEOUT_S = 30.0
-"""Longest silence of the server, not the longest download: a large voice on a slow line takes many minutes."""
+MIRROR = "AVATAR_VOICES_URL"
+"""Environment variable of the command line that names another server."""
 
 
 def download(
@@ -51,12 +44,8 @@ def download(
     """
     known = catalogue() if voices is None else voices
     wanted = [_entry(known, voice_id) for voice_id in voice_ids]
-    with _explained(base_url), httpx.Client(timeout=timeout_s, follow_redirects=True) as client:
-        folder.mkdir(parents=True, exist_ok=True)
-        for voice in wanted:
-            for file in _needed(voice):
-                if not _is_good(folder / file.name, file):
-                    _fetch(client, f"{base_url.rstrip('/')}/{file.path}", file, folder, progress)
+    files = [_remote(file, folder, base_url) for voice in wanted for file in _needed(voice)]
+    fetch(files, MIRROR, progress, timeout_s)
     return tuple(folder / f"{voice.voice_id}.onnx" for voice in wanted)
 
 
@@ -74,69 +63,6 @@ def _needed(voice: VoiceInfo) -> list[VoiceFile]:
     return sorted(files, key=lambda file: file.size_bytes)
 
 
-def _is_good(path: Path, file: VoiceFile) -> bool:
-    if not path.is_file() or path.stat().st_size != file.size_bytes:
-        return False
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, _md5).hexdigest() == file.md5
-
-
-def _md5() -> hashlib._Hash:
-    """Against damage, not against malice: the catalogue has nothing else."""
-    return hashlib.md5(usedforsecurity=False)
-
-
-def _fetch(client: httpx.Client, url: str, file: VoiceFile, folder: Path, progress: bool) -> None:
-    # In the same folder, so that the last step is a rename; no voice ends in .part.
-    part = folder / f".{file.name}.{secrets.token_hex(4)}.part"
-    try:
-        with part.open("wb") as target, client.stream("GET", url) as response:
-            response.raise_for_status()
-            _receive(response, target, file, progress)
-        os.replace(part, folder / file.name)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _receive(response: httpx.Response, target: IO[bytes], file: VoiceFile, progress: bool) -> None:
-    digest, size = _md5(), 0
-    with tqdm(total=file.size_bytes, unit="B", unit_scale=True, desc=file.name, disable=not progress) as bar:
-        for chunk in response.iter_bytes():
-            size += len(chunk)
-            if size > file.size_bytes:
-                raise _damaged(file, f"is longer than {file.size_bytes} bytes")
-            digest.update(chunk)
-            target.write(chunk)
-            bar.update(len(chunk))
-    if size < file.size_bytes:
-        raise _damaged(file, f"ended after {size} of {file.size_bytes} bytes")
-    if digest.hexdigest() != file.md5:
-        raise _damaged(file, f"has MD5 {digest.hexdigest()} instead of {file.md5}")
-
-
-def _damaged(file: VoiceFile, reason: str) -> DownloadFailed:
-    return DownloadFailed(
-        f"{file.name} {reason}; it was not kept.",
-        hint="Try again; if that does not help, the server (AVATAR_VOICES_URL) has another version of the file.",
-    )
-
-
-@contextmanager
-def _explained(base_url: str) -> Iterator[None]:
-    """Turns what can go wrong on the way into DownloadFailed with the next step."""
-    try:
-        yield
-    except httpx.HTTPStatusError as error:
-        raise DownloadFailed(
-            f"{error.request.url} answered {error.response.status_code}.",
-            hint="See whether AVATAR_VOICES_URL is the right place, or try again later.",
-        ) from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise DownloadFailed(
-            f"the download from {base_url} failed: {str(error) or type(error).__name__}.",
-            hint="Check the network (HTTPS_PROXY for a proxy), or set AVATAR_VOICES_URL to a mirror.",
-        ) from error
-    except OSError as error:
-        raise DownloadFailed(
-            f"the file cannot be written: {error}.", hint="Free some space or choose another folder."
-        ) from error
+def _remote(file: VoiceFile, folder: Path, base_url: str) -> RemoteFile:
+    url = f"{base_url.rstrip('/')}/{file.path}"
+    return RemoteFile(url, folder / file.name, file.size_bytes, file.md5, "md5")

@@ -1,0 +1,1 @@
+"""Voice conversion: speech in one voice becomes the same speech in another."""

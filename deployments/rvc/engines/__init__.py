@@ -1,0 +1,1 @@
+"""Engines of the rvc room: a file or folder each."""

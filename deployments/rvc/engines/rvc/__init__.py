@@ -1,0 +1,1 @@
+"""RVC: retrieval-based voice conversion."""

@@ -1,0 +1,112 @@
+"""Where the networks run, in what precision, and how much of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, TypeVar
+
+import torch
+
+from deployments.core.errors import BadInput
+
+Device = Literal["auto", "cuda", "mps", "cpu"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_FREE_SHARE = 0.5
+"""Of the free memory that batches may take: the other half is for what PyTorch keeps, and for neighbours."""
+_LIVE_TENSORS = 20
+"""Largest tensors that are alive together, with the working space of convolutions: a call of 10 s on the CPU took 1 GB
+where the largest tensor has 51 MB."""
+
+
+def choose_device(wish: Device) -> torch.device:
+    """cuda, else mps, else cpu.
+
+    Raises:
+        BadInput: a device by name that this machine does not have.
+    """
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wish == "auto":
+        return torch.device(next(name for name, here in present.items() if here))
+    if not present[wish]:
+        raise BadInput(f"device: this machine has no {wish}.")
+    return torch.device(wish)
+
+
+def choose_dtype(wish: Precision, device: torch.device) -> torch.dtype:
+    """float16 on GPUs, as upstream; on CPUs bfloat16 where the processor multiplies it, twice as fast, else float32."""
+    if wish != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[wish]
+    if device.type != "cpu":
+        return torch.float16
+    able = torch.cpu.get_capabilities()
+    fast = able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16")
+    return torch.bfloat16 if fast else torch.float32
+
+
+def tune(dtype: torch.dtype) -> None:
+    """Settings of PyTorch for this process: who asks for float32 gets it, else TensorFloat-32 does what is left in it."""
+    tf32 = dtype != torch.float32
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.backends.cudnn.allow_tf32 = tf32
+    # No search for the fastest kernel: every sentence has another length, and would search again.
+    torch.backends.cudnn.benchmark = False
+
+
+def batch_frames(device: torch.device, largest_tensor: int) -> int:
+    """10 ms frames that fit into the free memory together; 0 on CPUs, where a batch is no faster than its parts.
+
+    Args:
+        device: where the network runs.
+        largest_tensor: bytes of the largest tensor of one frame.
+    """
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free * _FREE_SHARE) // (largest_tensor * _LIVE_TENSORS)
+    return 0
+
+
+class Batches:
+    """Runs items in groups of at most so many frames, and learns from running out of memory.
+
+    Attributes:
+        frames: of a group, padding included; halved when a group of that many did not fit, and kept so.
+    """
+
+    def __init__(self, frames: int) -> None:
+        self.frames = frames
+
+    def run(
+        self, items: Sequence[Item], frames: Callable[[Item], int], call: Callable[[list[Item]], list[Result]]
+    ) -> Iterator[list[tuple[Item, Result]]]:
+        """Results as they come, a group at a time; between groups the caller may stop.
+
+        Args:
+            items: of any lengths.
+            frames: length of an item.
+            call: results for a group, in its order.
+
+        Raises:
+            torch.OutOfMemoryError: one item alone does not fit.
+        """
+        waiting = sorted(items, key=frames)  # like with like: less padding
+        while waiting:
+            group = self._take(waiting, frames)
+            try:
+                results = call(group)
+            except torch.OutOfMemoryError:
+                if len(group) == 1:
+                    raise
+                self.frames = len(group) * frames(group[-1]) // 2
+                torch.cuda.empty_cache()
+                continue
+            del waiting[: len(group)]
+            yield list(zip(group, results, strict=True))
+
+    def _take(self, waiting: list[Item], frames: Callable[[Item], int]) -> list[Item]:
+        """The first items that fit; at least one. They are sorted: the last is the longest."""
+        fitting = (n for n in range(len(waiting), 1, -1) if n * frames(waiting[n - 1]) <= self.frames)
+        return waiting[: next(fitting, 1)]

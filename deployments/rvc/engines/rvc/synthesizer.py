@@ -1,0 +1,106 @@
+"""The voice's network as a whole: features and pitch -> sound."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .config import VoiceConfig
+from .decoder import Decoder
+from .encoder import TextEncoder
+from .flow import InverseFlow
+
+_TEMPERATURE = 0.66666
+"""Share of the latent's own spread that is used: upstream's, and with it the references'."""
+
+
+class Frames(NamedTuple):
+    """What goes in, T frames of 10 ms, shorter items padded with zeros."""
+
+    phone: Tensor
+    """(B, T, 256 or 768)."""
+    lengths: Tensor
+    """(B,) int64 frames."""
+    pitch: Tensor | None
+    """(B, T) int64 in 1-255; None for a voice without f0."""
+    pitchf: Tensor | None
+    """(B, T) float32 Hz, 0 where unvoiced; None for a voice without f0."""
+    speaker: Tensor
+    """(B,) int64."""
+    noise_z: Tensor
+    """(B, inter, T) float32, standard normal."""
+    noise_source: Tensor | None
+    """(B, T * hop) float32, standard normal; None for a voice without f0."""
+
+
+class Sound(NamedTuple):
+    """What comes out, and what it was made of on the way."""
+
+    audio: Tensor
+    """(B, T * hop) in [-1, 1]."""
+    m_p: Tensor
+    """(B, inter, T): mean of the latent."""
+    logs_p: Tensor
+    """(B, inter, T): log of its spread."""
+    z: Tensor
+    """(B, inter, T): latent of the decoder."""
+
+
+class Synthesizer(nn.Module):
+    """RVC v1 and v2, with and without f0. Weight norm is folded into the weights before they get here."""
+
+    def __init__(self, config: VoiceConfig) -> None:
+        super().__init__()
+        self.enc_p = TextEncoder(config)
+        self.flow = InverseFlow(config)
+        self.dec = Decoder(config)
+        self.emb_g = nn.Embedding(config.speakers, config.gin_channels)
+        self._hop = config.hop
+        self._context = context_frames(config)
+
+    def in_dtype(self, dtype: torch.dtype) -> Synthesizer:
+        """Converts the weights, except those of the source: phase needs float32."""
+        self.to(dtype)
+        if hasattr(self.dec, "m_source"):
+            self.dec.m_source.float()
+        return self
+
+    @torch.inference_mode()
+    def forward(self, frames: Frames, wanted: slice = slice(None)) -> Sound:
+        """Synthesizes a batch.
+
+        Args:
+            frames: the batch; what comes out behind an item's length is not to be used.
+            wanted: frames whose sound is wanted. Padding is for the encoder, which looks far; the decoder, where 97 % of
+                the time goes, looks 0.13 s far, so what lies further outside is not decoded: the result is the same.
+        """
+        dtype = self.emb_g.weight.dtype
+        mask = torch.arange(frames.phone.shape[1], device=frames.lengths.device) < frames.lengths[:, None]
+        mask = mask[:, None]
+        speaker = self.emb_g(frames.speaker)[..., None]
+        m_p, logs_p = self.enc_p(frames.phone.to(dtype), frames.pitch, mask)
+        z_p = (m_p + logs_p.exp() * frames.noise_z.to(dtype) * _TEMPERATURE) * mask
+        z = self.flow(z_p, mask, speaker)
+        source = None
+        if frames.pitchf is not None and frames.noise_source is not None:
+            source = self.dec.m_source(frames.pitchf, frames.noise_source).to(dtype)
+        first, last, _ = wanted.indices(z.shape[-1])
+        seen = slice(max(0, first - self._context), last + self._context)
+        if source is not None:
+            source = source[..., seen.start * self._hop : seen.stop * self._hop]
+        audio = self.dec((z * mask)[..., seen], speaker, source)
+        audio = audio[:, 0, (first - seen.start) * self._hop :][:, : (last - first) * self._hop]
+        return Sound(audio.float(), m_p, logs_p, z)
+
+
+def context_frames(config: VoiceConfig) -> int:
+    """10 ms frames on either side of a frame that its sound depends on, through the decoder."""
+    blocks = zip(config.resblock_kernels, config.resblock_dilations, strict=True)
+    around = max((kernel // 2) * (sum(dilations) + len(dilations)) for kernel, dilations in blocks)
+    needed = 3  # samples, by conv_post
+    for rate, kernel in zip(reversed(config.upsample_rates), reversed(config.upsample_kernels), strict=True):
+        needed = math.ceil((needed + around + (kernel - rate) // 2) / rate) + 1
+    return needed + 3 + 1  # by conv_pre, and by the source's convolutions, which see a part of the next frame
