@@ -1,7 +1,7 @@
 """Wires the system: every .options() and .bind() is here.
 
-text -> Ingress -> Jobs -> Renderer -> TTS -> LipSync; the shards of the cache belong to the Renderer. `serve deploy`
-and `avatar-serve serve` both start from `build`.
+text -> Ingress -> Jobs -> Renderer -> TTS -> RVC -> LipSync; the shards of the cache belong to the Renderer. `serve
+deploy` and `avatar-serve serve` both start from `build`.
 """
 
 # No `from __future__ import annotations` here: Ray reads the builder's annotation to validate `args:`.
@@ -19,6 +19,7 @@ from deployments.cache.deployment import shard_configs
 from deployments.jobs.deployment import Jobs
 from deployments.jobs.stores import open_store
 from deployments.lipsync.deployment import LipSync
+from deployments.rvc.deployment import RVC
 from deployments.tts.deployment import TTS
 
 from .ingress import Ingress
@@ -27,7 +28,7 @@ from .renderer import Renderer
 from .result_store import ResultStore
 from .settings import Settings
 
-DEPLOYMENTS = (TTS, LipSync, Renderer, Jobs, Ingress)
+DEPLOYMENTS = (TTS, RVC, LipSync, Renderer, Jobs, Ingress)
 """All there are; a config file may set options for these."""
 INGRESS_MAX_ONGOING = 1000
 """Waiting renders, downloads and sockets each hold one; the default of 5 would starve the server."""
@@ -67,11 +68,15 @@ def compose(settings: Settings, overrides: Mapping[str, Mapping[str, Any]]) -> A
         voice.tts.engine, settings.tts_options, built, timeouts.tts_generation
     )
     lipsync = configured(LipSync).bind(voice.lipsync.engine, voice.lipsync.options, built, timeouts.lipsync_generation)
+    rvc = configured(RVC, max_ongoing_requests=2 * voice.rvc.batch_size).bind(
+        *(settings.rvc_choices, settings.models_folder, voice.rvc.memory_mb, voice.rvc.batch_size),
+        *(voice.rvc.batch_wait_s, built, timeouts.rvc_conversion),
+    )
     renderer = configured(
         Renderer,
         max_ongoing_requests=RENDERER_MAX_ONGOING,
         deployment_actors=shard_configs(settings.cache, settings.cache_url),
-    ).bind(tts, lipsync, settings, built)
+    ).bind(tts, rvc, lipsync, settings, built)
     results = ResultStore(settings.results_url, settings.storage.results_ttl_hours)
     jobs = configured(Jobs, **LEADER).bind(
         renderer,
@@ -79,7 +84,7 @@ def compose(settings: Settings, overrides: Mapping[str, Mapping[str, Any]]) -> A
         results.publish,
         settings.jobs,
         settings.job_rules,
-        [stage.__name__ for stage in (TTS, LipSync, Renderer, Ingress)],
+        [stage.__name__ for stage in (TTS, RVC, LipSync, Renderer, Ingress)],
     )
     return configured(Ingress, max_ongoing_requests=INGRESS_MAX_ONGOING).bind(jobs, renderer, settings, built)
 

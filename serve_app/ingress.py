@@ -61,7 +61,7 @@ class Ingress:
         studio = Studio(
             self._jobs,
             ResultStore(settings.results_url, settings.storage.results_ttl_hours),
-            settings.voices,
+            settings.cast,
             settings.timeouts.sync_render,
             self._answers,
             ServerCache(self._renderer),

@@ -13,8 +13,9 @@ from typing import Any
 from deployments.cache.shelf import Shelf
 from deployments.cache.stores.files import FileStore
 from deployments.core import engines
-from deployments.core.types import Speech
+from deployments.core.types import Conversion, RenderRequest, Speech
 from deployments.media import recording
+from deployments.rvc.contract import Part, node_of
 
 from .pipeline import Stages, Step
 from .settings import Settings
@@ -23,12 +24,12 @@ _LEVEL_1_BYTES = 64_000_000
 """A render of one process: a few minutes of speech."""
 
 
-def in_process(settings: Settings, voice_id: str) -> Stages:
+def in_process(settings: Settings, request: RenderRequest) -> Stages:
     """Wraps the engines' verbs; an engine is loaded when it is first needed: not for what is in the cache.
 
     Args:
         settings: which engines.
-        voice_id: the voice that will speak.
+        request: whose voice is chosen.
     """
     choice = settings.voice
     load_tts = functools.cache(lambda: engines.load("tts", choice.tts.engine, settings.tts_options))
@@ -42,12 +43,29 @@ def in_process(settings: Settings, voice_id: str) -> Stages:
     tts = engines.node("tts", choice.tts.engine, settings.tts_options)
     lipsync = engines.node("lipsync", choice.lipsync.engine, choice.lipsync.options)
     return Stages(
-        tts=Step(replace(tts, weights=settings.voices.weights(voice_id)), _pending(speak)),
+        tts=Step(replace(tts, weights=settings.voices.weights(request.voice_id)), _pending(speak)),
+        rvc=_converter(settings, request.conversion) if request.conversion else None,
         lipsync=Step(lipsync, _pending(lambda speech: load_lipsync().track(speech))),
         join=recording.node(choice.media),
         admission=contextlib.nullcontext,
         in_flight=2,  # one is synthesised while the one before is joined and encoded
     )
+
+
+def _converter(settings: Settings, conversion: Conversion) -> Step[Speech]:
+    choices = settings.rvc_choices
+
+    @functools.cache
+    def loaded() -> tuple[Any, Any]:
+        engine = engines.load("rvc", conversion.engine, choices[conversion.engine])
+        return engine, engine.load(conversion.model)
+
+    def convert(speech: Speech, _conversion: Conversion) -> Speech:
+        engine, model = loaded()
+        (audio,) = engine.convert([Part(speech.audio, model, conversion.parameters)])
+        return replace(speech, audio=audio)
+
+    return Step(replace(node_of(choices), weights=settings.voice_models.weights(conversion)), _pending(convert))
 
 
 def shelf(settings: Settings) -> Shelf:

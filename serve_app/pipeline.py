@@ -53,6 +53,8 @@ class Stages:
     """Entered before anything is computed: bounds how many renders are. What is cached, or made for another, is not."""
     in_flight: int
     """Sentences at work at a time, at least 2: replicas + 1 keeps all of them busy and the first sentence soon."""
+    rvc: Step[Speech] | None = None
+    """Speech, Conversion -> Speech, between tts and lipsync; None where nothing is converted."""
 
 
 async def render(stages: Stages, request: RenderRequest, language: str, recording: Recording, memo: Memo) -> Take:
@@ -96,8 +98,9 @@ def whole_key(stages: Stages, request: RenderRequest, language: str) -> str:
 
 def _whole(stages: Stages, request: RenderRequest, language: str) -> tuple[tuple[Any, ...], tuple[Any, ...], Timing]:
     """What the key of a whole render is made of: what is spoken, by what, with which timing."""
-    spoken = (request.text, request.voice_id, request.speed, request.speaker, language)
-    return spoken, (splitter.VERSION, stages.tts.node, stages.lipsync.node), request.timing
+    spoken = (request.text, request.voice_id, request.speed, request.speaker, request.conversion, language)
+    rvc = stages.rvc and stages.rvc.node
+    return spoken, (splitter.VERSION, stages.tts.node, rvc, stages.lipsync.node), request.timing
 
 
 async def _speak(stages: Stages, request: RenderRequest, language: str, recording: Recording, memo: Memo) -> Take:
@@ -105,24 +108,28 @@ async def _speak(stages: Stages, request: RenderRequest, language: str, recordin
     spans = split(request.text, language)
     recording.sentences = len(spans)
     sentences = [Sentence(span.text, request.voice_id, request.speed, request.speaker) for span in spans]
-    # One question for all; a single sentence is asked for when its turn comes, which is now.
-    known = await memo.peek(stages.tts.node, sentences) if len(sentences) > 1 else set()
+    # One question for all; a single sentence is asked for when its turn comes, which is now. What is spoken may still
+    # have to be converted: then it waits for its turn.
+    known = await memo.peek(stages.tts.node, sentences) if len(sentences) > 1 and not stages.rvc else set()
     gate = asyncio.Semaphore(stages.in_flight)
 
     async def column(span: TextSpan, sentence: Sentence) -> tuple[Speech, VisemeTrack]:
         for _ in range(0 if sentence in known else 2 if span is spans[-1] else 1):
             await gate.acquire()  # the last one waits for a free replica instead of standing behind a busy one
-        speech = await memo.run(stages.tts.node, stages.tts.call, sentence)
+        made: list[Made[Any]] = []
         try:
+            speech = await memo.run(stages.tts.node, stages.tts.call, sentence)
+            made.append(speech)
+            if stages.rvc:
+                speech = await memo.run(stages.rvc.node, stages.rvc.call, speech, request.conversion)
+                made.append(speech)
             track = await memo.run(stages.lipsync.node, stages.lipsync.call, speech)
-            try:
-                # The track first: the next sentence may start as soon as the models are done with this one.
-                shapes = await track
-            except BaseException:
-                track.cancel()
-                raise
+            made.append(track)
+            # The track first: the next sentence may start as soon as the models are done with this one.
+            shapes = await track
         except BaseException:
-            speech.cancel()
+            for value in reversed(made):
+                value.cancel()
             raise
         if sentence not in known:
             gate.release()  # on success alone: after a failure or a cancel no further sentence may start

@@ -8,11 +8,10 @@ import functools
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ray import serve
 from ray.exceptions import ObjectLostError, RayActorError, RayError
 from ray.serve.exceptions import RayServeException, RequestCancelledError
 from ray.serve.handle import DeploymentHandle
@@ -26,22 +25,19 @@ from deployments.core.keys import Node
 from deployments.core.measures import STAGE_SECONDS, Snapshot
 from deployments.core.types import CacheUse, RenderRequest, Take
 from deployments.jobs.contract import Job, Report, Result, result_ref
-from deployments.media import recording
 from deployments.media.recording import Recording
 from deployments.meter import meter
-from deployments.tts.contract import model_id
 
 from .admission import Admission
-from .narrator import Narrator, Turn, to_the_end
-from .pipeline import Stages, Step, render, whole_key
+from .narrator import Narrator, to_the_end
+from .pipeline import render, whole_key
+from .remote_stages import RemoteStages
 from .result_store import ResultStore
 from .results import RenderResult, describe
 from .settings import Settings
 
 logger = logging.getLogger("ray.serve")
 
-_COUNT_EVERY_S = 5
-"""The autoscaler decides every few seconds. Only while renders come: asking takes 60 ms of CPU time."""
 _SWEEP_EVERY_S = 3600
 """Expired results are looked for this often."""
 _ROLLOUT_S = 30
@@ -55,22 +51,23 @@ class Renderer:
     """Runs renders; keeps nothing between them."""
 
     def __init__(
-        self, tts: DeploymentHandle[Any], lipsync: DeploymentHandle[Any], settings: Settings, release: str
+        self,
+        tts: DeploymentHandle[Any],
+        rvc: DeploymentHandle[Any],
+        lipsync: DeploymentHandle[Any],
+        settings: Settings,
+        release: str,
     ) -> None:
         os.nice(_NICER)
         self._release = release
         self._admission = Admission(settings.limits.max_concurrent_requests)
-        self._tts = tts
-        self._lipsync = lipsync
+        self._remote = RemoteStages({"tts": tts, "rvc": rvc, "lipsync": lipsync}, settings, release)
         self._settings = settings
         self._library = settings.voices
         self._results = ResultStore(settings.results_url, settings.storage.results_ttl_hours)
         self._shards = [RemoteShard(index) for index in range(settings.cache.shards if settings.cache.enabled else 0)]
-        self._nodes: dict[str, Node] = {}
         self._runs: dict[asyncio.Future[Result], str] = {}
         """What is at work -> the leader that asked for it."""
-        self._tts_replicas = settings.performance.max_tts_workers
-        self._counted_at = -float("inf")
         self._background = [self._start(self._sweep()), self._start(self._warm_up())]
         heap.freeze()
 
@@ -131,22 +128,22 @@ class Renderer:
 
     async def cached(self, requests: Sequence[RenderRequest]) -> list[bool]:
         """Which of them need no computing."""
-        by_voice = {
-            voice_id: await self._keys_of(voice_id, requests) for voice_id in {each.voice_id for each in requests}
+        of_voices = {
+            voice: await self._keys_of(voice, requests) for voice in {_voice_of(request) for request in requests}
         }
-        wanted = [by_voice[request.voice_id].get(request, "") for request in requests]
+        wanted = [of_voices[_voice_of(request)].get(request, "") for request in requests]
         known = await Memo(self._shards, "use").known({key for key in wanted if key})
         return [key in known for key in wanted]
 
-    async def _keys_of(self, voice_id: str, requests: Sequence[RenderRequest]) -> dict[RenderRequest, str]:
+    async def _keys_of(self, voice: object, requests: Sequence[RenderRequest]) -> dict[RenderRequest, str]:
         """The requests of a voice, and where all of each would be in the cache; none while releases change."""
+        own = [request for request in requests if _voice_of(request) == voice]
         try:
-            language = (await asyncio.to_thread(self._library.find, voice_id)).language.split("_")[0]
-            stages, is_ours = await self._stages(voice_id, self._admission.turn)
+            language = (await asyncio.to_thread(self._library.find, own[0].voice_id)).language.split("_")[0]
+            stages, is_ours = await self._remote.of(own[0], self._admission.turn)
         except AvatarError:  # they will hear it when their turn comes
             return {}
-        own = [request for request in requests if request.voice_id == voice_id] if is_ours else []
-        return {request: whole_key(stages, request, language) for request in own}
+        return {request: whole_key(stages, request, language) for request in own} if is_ours else {}
 
     async def load(self) -> tuple[int, int]:
         """Renders at work, and those that wait for their turn."""
@@ -163,7 +160,7 @@ class Renderer:
             try:
                 return await self._try(request, language, use, narrator)
             except StageChanged as error:
-                self._nodes.clear()
+                self._remote.forget()
                 lost: Exception = error
             except ObjectLostError as error:
                 # A lost object of the cache is a miss, noticed late: this time nothing is taken from there.
@@ -179,7 +176,7 @@ class Renderer:
     ) -> tuple[Take, Memo, bool]:
         """Once; Ray's own errors in the words of the tree."""
         try:
-            stages, is_ours = await self._stages(request.voice_id, narrator.turn(self._admission))
+            stages, is_ours = await self._remote.of(request, narrator.turn(self._admission))
             # What another release makes is given to the user, but not kept.
             memo = Memo(self._shards, use if is_ours else "bypass")
             recorder = Recording(self._settings.voice.media, request.timing, narrator.sentence)
@@ -190,40 +187,10 @@ class Renderer:
         except (RayActorError, RayServeException) as error:
             raise Unavailable(f"a stage was lost: {error}", hint="Try again in a few seconds.") from error
 
-    async def _stages(self, voice_id: str, admission: Turn) -> tuple[Stages, bool]:
-        """What runs the DAG now, and whether all of it is of our release."""
-        self._follow_autoscaler()
-        weights = await asyncio.to_thread(self._library.weights, voice_id)
-        (speaker, first), (lipsync, second) = [
-            await self._node(stage, handle) for stage, handle in (("tts", self._tts), ("lipsync", self._lipsync))
-        ]
-        tts = replace(speaker, weights=weights)
-        speak = self._tts.options(method_name="speak", multiplexed_model_id=model_id(voice_id, weights))
-        stages = Stages(
-            tts=Step(tts, functools.partial(_call, speak.remote, tts)),
-            lipsync=Step(lipsync, functools.partial(_call, self._lipsync.track.remote, lipsync)),
-            join=recording.node(self._settings.voice.media),
-            admission=admission,
-            in_flight=self._tts_replicas + 1,
-        )
-        return stages, first and second
-
-    async def _node(self, stage: str, handle: DeploymentHandle[Any]) -> tuple[Node, bool]:
-        """What a stage runs: it says so itself, once. True: it is of our release, as all of its kind will soon be."""
-        if stage in self._nodes:
-            return self._nodes[stage], True
-        node, release = await handle.node.remote()
-        if release == self._release:
-            self._nodes[stage] = node
-        return node, release == self._release
-
     async def _warm_up(self) -> None:
         """What the first render would wait for: the digests of the voices, and the stages' own words."""
         try:
-            for voice_id in await asyncio.to_thread(self._library.installed):
-                await asyncio.to_thread(self._library.weights, voice_id)
-            await self._node("tts", self._tts)
-            await self._node("lipsync", self._lipsync)
+            await self._remote.warm_up()
             for shard in self._shards:  # the first question to each level takes tens of milliseconds
                 await shard.begin((), "warm up", peek=[keys.key(Node("warm up", "", "", ""), ())])
         except (OSError, AvatarError, RayError, RayServeException) as error:
@@ -247,22 +214,6 @@ class Renderer:
     async def clean_cache(self) -> Removed:
         """Removes what has expired or is beyond the size limit."""
         return sum(await asyncio.gather(*(shard.cleanup() for shard in self._shards)), Removed())
-
-    def _follow_autoscaler(self) -> None:
-        if time.monotonic() - self._counted_at >= _COUNT_EVERY_S:
-            self._counted_at = time.monotonic()
-            # Beside the render, which takes the last count.
-            self._background[2:] = [self._start(self._count_tts())]
-
-    async def _count_tts(self) -> None:
-        """Follows the autoscaler: more sentences at work than replicas + 1 would only push other renders back."""
-        app = serve.get_replica_context().app_name
-        try:
-            status = await asyncio.to_thread(serve.status)
-            states = status.applications[app].deployments["TTS"].replica_states
-            self._tts_replicas = max(1, sum(count for state, count in states.items() if state == "RUNNING"))
-        except (KeyError, RayError, RayServeException) as error:
-            logger.warning("counting TTS replicas failed: %s", error)
 
     async def _sweep(self) -> None:
         while True:
@@ -290,9 +241,9 @@ def _log(result: RenderResult, seconds: float) -> None:
     )
 
 
-def _call(remote: Callable[..., Any], node: Node, value: Any) -> Any:
-    """Calls a stage that checks whether it runs what the key of its result says."""
-    return remote(value, node)
+def _voice_of(request: RenderRequest) -> object:
+    """All that the stages of a render depend on."""
+    return request.voice_id, request.conversion
 
 
 def _same_store(one: LevelStats, other: LevelStats) -> LevelStats:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from deployments.cache.made import Tally
-from deployments.core.types import EyeEvent, RenderRequest, Take, VisemeSet, WordSpan
+from deployments.core.types import Conversion, EyeEvent, RenderRequest, Take, VisemeSet, WordSpan
 from deployments.media import captions, encoding
 from deployments.media.projection import BlendShapes, MouthCue, arkit, mouth_cues
 
@@ -81,7 +81,7 @@ def read(content: bytes) -> RenderResult:
     return RenderResult(
         **{
             **{name: value for name, value in plain.items() if name in known},
-            "request": _dataclass(RenderRequest, plain["request"]),
+            "request": _request(plain["request"]),
             "mouth_cues": tuple(_dataclass(MouthCue, each) for each in plain["mouth_cues"]),
             "eye_events": tuple(_dataclass(EyeEvent, each) for each in plain["eye_events"]),
             "words": tuple(_dataclass(WordSpan, each) for each in plain["words"]),
@@ -89,6 +89,13 @@ def read(content: bytes) -> RenderResult:
             "blend_shapes": shapes
             and BlendShapes(shapes["fps"], tuple(shapes["names"]), np.array(shapes["frames"], np.float32)),
         }
+    )
+
+
+def _request(plain: Mapping[str, Any]) -> RenderRequest:
+    conversion = plain.get("conversion")
+    return _dataclass(
+        RenderRequest, {**plain, "conversion": _dataclass(Conversion, conversion) if conversion else None}
     )
 
 
@@ -123,7 +130,7 @@ def describe(
         eye_events=animation.eyes.events,
         words=animation.words,
         language=language,
-        engines=engines,
+        engines={**engines, **({"rvc": request.conversion.engine} if request.conversion else {})},
         stages=stages,
         cached=all(stage.calls == stage.cached for stage in stages.values()),
     )

@@ -7,128 +7,28 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from deployments.cache.contract import CacheOptions
 from deployments.cache.stores.filesystem import open_filesystem
 from deployments.jobs.contract import JobOptions, Rules
-from deployments.media.recording import MediaOptions
+from deployments.rvc.folder import VOICES, ModelFolder
 from deployments.tts.voices import VoiceLibrary
 
 from .access_settings import AccessSettings
-
-
-class Section(BaseModel):
-    """Closed: a misspelt key is an error, not a default."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-class Autoscaling(Section):
-    """Fields of Serve's autoscaling_config, but for max_replicas, which has a setting of its own."""
-
-    min_replicas: int = Field(default=1, ge=0)
-    target_ongoing_requests: float = Field(default=1.5, gt=0)
-    """Calls per replica, the waiting ones included, that Serve aims at."""
-    upscale_delay_s: float = Field(default=5, ge=0)
-    downscale_delay_s: float = Field(default=300, ge=0)
-
-
-class Performance(Section):
-    """How much runs at once."""
-
-    max_tts_workers: int = Field(default=2, ge=1, le=1000)
-    """Most TTS replicas."""
-    tts_autoscaling: Autoscaling = Autoscaling()
-
-
-class Timeouts(Section):
-    """Limits in seconds."""
-
-    tts_generation: float = Field(default=30, gt=0, le=120)
-    """One sentence."""
-    lipsync_generation: float = Field(default=20, gt=0, le=120)
-    """One sentence."""
-    sync_render: float = Field(default=60, gt=0, le=3600)
-    """A client waits for a render; then it is told where to ask for it, and the render goes on."""
-    without_progress: float = Field(default=300, gt=0, le=3600)
-    """A job that says nothing: waiting for a busy replica takes its time, too."""
-
-
-class EngineChoice(Section):
-    """Which engine a room runs."""
-
-    engine: str
-    """Name of a file in the room's engines/."""
-    options: dict[str, Any] = Field(default_factory=dict)
-    """Its Options."""
-
-
-class Voice(Section):
-    """Voices and what is made of their speech."""
-
-    tts: EngineChoice = EngineChoice(engine="piper")
-    lipsync: EngineChoice = EngineChoice(engine="phonemes")
-    default: str | None = None
-    """ID of the default voice; else en_US-lessac-medium if installed, else en_US-joe-medium."""
-    folder: Path | None = None
-    """Folder of downloaded voices; DATA_DIR/voices by default."""
-    models: Path | None = None
-    """Folder of models that voices of the user's own need; DATA_DIR/models by default."""
-    model: Path | None = None
-    """One more Piper .onnx file; becomes the default voice."""
-    media: MediaOptions = MediaOptions()
-
-    @field_validator("model")
-    @classmethod
-    def _exists(cls, model: Path | None) -> Path | None:
-        if model is not None and not (model.is_file() and Path(f"{model}.json").is_file()):
-            raise ValueError(f"{model} and {model}.json must both exist")
-        return model.resolve() if model else None
-
-
-class Storage(Section):
-    """Where things are kept."""
-
-    data_dir: Path = Path("data")
-    """Voices and results."""
-    results_url: str | None = None
-    """Folder of results as a URL (s3://bucket/results); DATA_DIR/results by default."""
-    results_ttl_hours: float = Field(default=168, gt=0)
-    """A render can be fetched for this long."""
-    audio_base_url: str | None = None
-    """Put in front of /{id}.ogg in audio_url; by default the address that the client used, and /audio."""
-
-    @field_validator("data_dir")
-    @classmethod
-    def _absolute(cls, path: Path) -> Path:
-        # Replicas do not run in the folder that the server was started in.
-        return path.expanduser().resolve()
-
-
-class Limits(Section):
-    """What the server takes on."""
-
-    max_concurrent_requests: int = Field(default=10, ge=1)
-    """Renders that the server computes at a time."""
-    max_queued_requests: int = Field(default=10_000, ge=0)
-    """Jobs waiting for their turn; more are answered with 429. What is cached needs no turn."""
-
-
-class Monitoring(Section):
-    """Logs."""
-
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    log_format: Literal["TEXT", "JSON"] = "TEXT"
-
+from .cast import Cast
+from .characters import Characters
+from .sections import Limits, Monitoring, Performance, Storage, Timeouts, Voice
 
 PLAIN_NAMES: dict[str, tuple[str, str]] = {
     "MAX_TTS_WORKERS": ("performance", "max_tts_workers"),
     "TTS_TIMEOUT": ("timeouts", "tts_generation"),
+    "RVC_TIMEOUT": ("timeouts", "rvc_conversion"),
+    "DEVICE": ("performance", "device"),
     "CACHE_ENABLED": ("cache", "enabled"),
     "CACHE_DIR": ("cache", "cache_dir"),
     "VALKEY_HOST": ("jobs", "valkey_host"),
@@ -217,6 +117,26 @@ class Settings(BaseSettings):
         """Options of the TTS engine: where the voices are, and what the file adds."""
         library = {"voices_dir": self.voices_folder, "model": self.voice.model, "default_voice": self.voice.default}
         return {**library, **self.voice.tts.options}
+
+    @property
+    def rvc_choices(self) -> dict[str, dict[str, Any]]:
+        """Engines of the rvc room and their Options: where models are, on what they run, and what the file adds."""
+        chosen = {name: dict(options) for name, options in self.voice.rvc.engines.items()}
+        if "rvc" in chosen:
+            device = {"device": self.performance.device if self.performance.gpu_enabled else "cpu"}
+            chosen["rvc"] = {"models_dir": self.models_folder, **device, **chosen["rvc"]}
+        return chosen
+
+    @property
+    def voice_models(self) -> ModelFolder:
+        """The voice models of this machine."""
+        return ModelFolder(self.models_folder)
+
+    @property
+    def cast(self) -> Cast:
+        """Who can speak on this machine."""
+        written = Characters(self.voice.characters, self.models_folder / VOICES)
+        return Cast(self.voices, written, self.voice_models)
 
     @property
     def engines(self) -> dict[str, str]:

@@ -17,9 +17,10 @@ from deployments.jobs.client import Client
 from deployments.jobs.contract import Job, JobOptions, State, Submission, unknown_job
 from deployments.jobs.line import View, raise_if_failed
 from deployments.jobs.webhooks import check_callback
-from deployments.tts.voices import VoiceInfo, VoiceLibrary, catalogue
+from deployments.tts.voices import VoiceInfo
 
 from .answers import Answers
+from .cast import Cast, CharacterInfo
 from .flights import Flight, Flights
 from .listener import audio_parts
 from .operations import CacheControl, Cluster
@@ -39,7 +40,7 @@ class Studio:
         self,
         jobs: Client,
         results: ResultStore,
-        library: VoiceLibrary,
+        cast: Cast,
         timeout_s: float,
         answers: Answers | None,
         cache: CacheControl,
@@ -52,7 +53,7 @@ class Studio:
         Args:
             jobs: has everything done.
             results: where the files of finished jobs are.
-            library: the voices of this machine.
+            cast: the voices of this machine.
             timeout_s: a client waits for a render so many seconds at most.
             answers: those given before; None when the cache is off.
             cache: the levels behind.
@@ -70,7 +71,7 @@ class Studio:
         self._seen: dict[str, float] = {}
         self.jobs = jobs
         self.results = results
-        self.library = library
+        self.cast = cast
         self.cache = cache
         self.cluster = cluster
         self.caches = answers is not None
@@ -243,23 +244,25 @@ class Studio:
         return Submission(job, order.concurrent_jobs)
 
     async def _with_voice(self, request: RenderRequest) -> RenderRequest:
-        """The request with its voice named, which exists or did a moment ago.
+        """The request with its voice chosen, which exists or did a moment ago.
 
         Raises:
-            UnknownVoice, VoiceNotInstalled
+            UnknownVoice, VoiceNotInstalled, BadInput: see Cast.choose.
         """
-        voice_id = request.voice_id or self.library.default
-        if time.monotonic() > self._seen.get(voice_id, -float("inf")) + _SEEN_S:
-            await asyncio.to_thread(self.library.find, voice_id)
-            self._seen[voice_id] = time.monotonic()  # of voices that exist: as many as there are
-        return replace(request, voice_id=voice_id)
+        plain = replace(request, voice_id=request.voice_id or self.cast.default)
+        if not request.conversion and time.monotonic() < self._seen.get(plain.voice_id, -float("inf")) + _SEEN_S:
+            return plain
+        chosen = await asyncio.to_thread(self.cast.choose, request)
+        if chosen == plain and not chosen.conversion:
+            self._seen[plain.voice_id] = time.monotonic()  # of voices that exist: as many as there are
+        return chosen
 
     def _identify(self, request: RenderRequest) -> tuple[RenderRequest, str]:
-        """The request with its voice named, and a digest of what is spoken how. Blocking."""
-        voice_id = request.voice_id or self.library.default
+        """The request with its voice chosen, and a digest of what is spoken how. Blocking."""
+        chosen = self.cast.choose(request)
+        voice = (chosen.voice_id, chosen.character, chosen.conversion, chosen.speed, chosen.speaker)
         # Another voice under the same name has another stamp.
-        spoken = (request.text, voice_id, self.library.stamp(voice_id), request.speed, request.speaker)
-        return replace(request, voice_id=voice_id), keys.digest(spoken)
+        return chosen, keys.digest((chosen.text, voice, self.cast.stamp(chosen)))
 
     async def _again(self, known: RenderResult) -> RenderResult | None:
         """A given answer under a render ID of its own; None when its media are gone."""
@@ -276,8 +279,6 @@ class Studio:
         self._meter.add(AUDIO_SECONDS, answer.duration_ms / 1000)
         return answer
 
-    async def voices(self) -> list[VoiceInfo]:
-        """The installed voices, then the rest of the catalogue."""
-        installed = await asyncio.to_thread(self.library.installed)
-        missing = [voice for voice_id, voice in catalogue().items() if voice_id not in installed]
-        return [*installed.values(), *missing]
+    async def voices(self) -> tuple[list[CharacterInfo], list[VoiceInfo]]:
+        """The characters; the installed voices, then the rest of the catalogue."""
+        return await asyncio.to_thread(lambda: (self.cast.people(), self.cast.voices()))

@@ -18,6 +18,7 @@ MAY_IMPORT_RAY = {
     "deployments/meter.py",
     "serve_app/app.py",
     "serve_app/renderer.py",
+    "serve_app/remote_stages.py",
     "serve_app/ingress.py",
     "serve_app/serving.py",  # the process that starts Ray
     "serve_app/config_file.py",  # Serve's own schema of the file

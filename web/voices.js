@@ -15,6 +15,7 @@ function byLanguage(voices) {
 }
 
 const labelOf = (voice) => {
+  if (voice.character) return `${voice.name} (${voice.character.model || "effect"} on ${voice.character.tts})`;
   const speakers = voice.speakers.length > 1 ? `, ${voice.speakers.length} speakers` : "";
   return `${voice.name} (${voice.quality}${speakers})`;
 };
@@ -59,8 +60,12 @@ export class VoicePicker {
     this.#voices = voices;
     const optionOf = ({ voice_id: value, ...voice }) =>
       element("option", { value, textContent: labelOf(voice), selected: value === preferred });
-    const groups = byLanguage(voices.filter((voice) => voice.installed)).map(([label, members]) =>
-      element("optgroup", { label }, ...members.map(optionOf)));
+    const ready = voices.filter((voice) => voice.installed);
+    const characters = ready.filter((voice) => voice.character);
+    const groups = [
+      ...byLanguage(ready.filter((voice) => !voice.character)),
+      ...(characters.length > 0 ? [["Characters", characters]] : []),
+    ].map(([label, members]) => element("optgroup", { label }, ...members.map(optionOf)));
     const none = element("option", { value: "", textContent: "No voice is installed yet" });
     this.#nodes.voice.replaceChildren(...(groups.length > 0 ? groups : [none]));
     this.#showSpeakers();
@@ -76,7 +81,7 @@ export class VoicePicker {
   }
 
   #showCatalogue() {
-    const missing = this.#voices.filter((voice) => !voice.installed);
+    const missing = this.#voices.filter((voice) => voice.download);
     const wanted = this.#nodes.filter.value.trim().toLowerCase();
     const matches = missing.filter((voice) => `${voice.voice_id} ${languageOf(voice)}`.toLowerCase().includes(wanted));
     this.#nodes.catalogue.hidden = missing.length === 0;

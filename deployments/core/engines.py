@@ -1,4 +1,8 @@
-"""Finds an engine by its name: the name of its file in a room's engines/ folder."""
+"""Finds an engine by its name: the name of its file in a room's engines/ folder.
+
+Its module has `Options`, `Engine` and VERSION: another text whenever the same input would give another value, so that
+old values are not used any more. An engine whose libraries are heavy is imported when its `Engine` is asked for.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
+from .errors import BadInput
 from .keys import Node
 
 
@@ -46,7 +51,28 @@ def node(room: str, name: str, options: Mapping[str, Any]) -> Node:
     """
     module = _module(room, name)
     chosen = module.Options(**options).model_dump(mode="json")
-    return Node(room, name, module.Engine.version, json.dumps(chosen, sort_keys=True))
+    return Node(room, name, module.VERSION, json.dumps(chosen, sort_keys=True))
+
+
+def parameters(room: str, name: str, given: Mapping[str, Any]) -> str:
+    """All `Parameters` of an engine as canonical JSON: equal choices are equal texts.
+
+    Raises:
+        BadInput: no such engine, or a parameter that it does not take.
+    """
+    try:
+        chosen = _module(room, name).Parameters(**given).model_dump(mode="json")
+    except ValueError as error:  # pydantic's ValidationError is one
+        raise BadInput(f"voice: {_reasons(error)}", hint="GET /docs shows what each engine takes.") from error
+    return json.dumps(chosen, sort_keys=True)
+
+
+def _reasons(error: ValueError) -> str:
+    """In one line; of pydantic's errors without the values, which may be long."""
+    faults = error.errors(include_url=False, include_input=False) if hasattr(error, "errors") else []
+    return "; ".join(": ".join([".".join(map(str, each["loc"])), each["msg"]]).lstrip(": ") for each in faults) or str(
+        error
+    )
 
 
 def _module(room: str, name: str) -> Any:

@@ -170,12 +170,25 @@ CacheUse = Literal["use", "bypass", "refresh"]
 
 
 @dataclass(frozen=True)
+class Conversion:
+    """How a voice is to become another one: strings alone, hashable."""
+
+    engine: str
+    """Name of a file in the engines/ of the rvc room."""
+    model: str = ""
+    """File in the folder of voice models ("Ara.pth"); empty for an engine without weights."""
+    parameters: str = "{}"
+    """JSON of the engine's `Parameters`, all of them, with sorted keys."""
+
+
+@dataclass(frozen=True)
 class RenderRequest:
     """What a user asks for: strings and numbers only, hashable."""
 
     text: str
     """1-5000 characters."""
     voice_id: str
+    """Of the voice that speaks."""
     speed: float = 1.0
     """0.5-2.0; 2 speaks twice as fast."""
     speaker: str | None = None
@@ -185,3 +198,7 @@ class RenderRequest:
     cache: CacheUse = "use"
     speech_format: SpeechFormat | None = None
     """Also as an audio file of this format, sentence by sentence."""
+    conversion: Conversion | None = None
+    """What becomes of the voice."""
+    character: str = ""
+    """The name that was asked for, where it stands for a voice and its conversion."""

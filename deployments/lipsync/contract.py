@@ -8,10 +8,8 @@ from deployments.core.types import Speech, VisemeTrack
 
 
 class Engine(Protocol):
-    """One file in engines/ holds one, beside its closed pydantic `Options`."""
+    """One file in engines/ holds one, beside its closed pydantic `Options` and its VERSION."""
 
-    version: ClassVar[str]
-    """Another whenever the same speech would get another track: old results are not used any more then."""
     example: ClassVar[Speech]
     """Speech that warms the engine up."""
 

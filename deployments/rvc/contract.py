@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from deployments.core.types import AudioClip
+from deployments.core import engines
+from deployments.core.keys import Node
+from deployments.core.types import AudioClip, Conversion
 
 ModelT = TypeVar("ModelT")
 ModelT_contra = TypeVar("ModelT_contra", contravariant=True)
 
 
-@dataclass(frozen=True)
-class Conversion:
-    """How a voice is to become another one: strings alone, hashable."""
+def model_id(conversion: Conversion, weights: str) -> str:
+    """What a replica keeps a model in memory under: with new files it is another one."""
+    return f"{conversion.model}@{weights}"
 
-    engine: str
-    """Name of a file in engines/."""
-    model: str
-    """File in the models folder ("Ara.pth"); "" for an engine without weights."""
-    parameters: str = "{}"
-    """JSON of the engine's `Parameters`, canonical: what is left out has its default."""
+
+def node_of(choices: Mapping[str, Mapping[str, Any]]) -> Node:
+    """What the values of this room depend on, weights aside: any of its engines may be asked for.
+
+    Args:
+        choices: engine -> its Options.
+    """
+    nodes = [engines.node("rvc", name, options) for name, options in sorted(choices.items())]
+    return Node(
+        "rvc",
+        " ".join(node.engine for node in nodes),
+        json.dumps([node.version for node in nodes]),
+        json.dumps([node.options for node in nodes]),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,18 +41,17 @@ class Part(Generic[ModelT]):
 
     audio: AudioClip
     model: ModelT
-    parameters: str
+    parameters: str = "{}"
     """As in Conversion."""
 
 
 class Engine(Protocol[ModelT]):
-    """A way of converting. One file in engines/ holds one, beside its closed pydantic `Options` and `Parameters`.
+    """A way of converting. One file in engines/ holds one, beside its closed pydantic `Options` and `Parameters`, its
+    VERSION and what else core.engines says.
 
     `Options` say where and how it runs and are set by the operator; `Parameters` come with a request.
     """
 
-    version: ClassVar[str]
-    """Another whenever the same sentence would sound otherwise: old results are not used any more then."""
     example: ClassVar[AudioClip]
     """A sound that warms the engine up."""
 
@@ -52,21 +62,18 @@ class Engine(Protocol[ModelT]):
             UnknownVoice, BadModel
         """
 
-    def weights(self, model: str) -> str:
-        """Digest of all files that `load` and `convert` read; "" for none.
-
-        Raises:
-            UnknownVoice
-        """
-
     def size_bytes(self, model: ModelT) -> int:
         """Memory that it takes on the device."""
+
+    def check(self, part: Part[ModelT]) -> None:
+        """Whether it can be converted.
+
+        Raises:
+            BadInput: a parameter that this model does not take.
+        """
 
     def convert(self, parts: Sequence[Part[ModelT]]) -> list[AudioClip]:
         """Convert sentences, of any models and lengths, together.
 
         Each clip is as long as its input: round(samples * new rate / old rate) samples.
-
-        Raises:
-            BadInput: a parameter that this model does not take.
         """

@@ -29,10 +29,8 @@ def model_id(voice_id: str, weights: str) -> str:
 
 
 class Engine(Protocol[VoiceT]):
-    """A family of voices. One file in engines/ holds one, beside its closed pydantic `Options`."""
+    """A family of voices. One file in engines/ holds one, beside its closed pydantic `Options` and its VERSION."""
 
-    version: ClassVar[str]
-    """Another whenever the same sentence would be spoken in another way: old results are not used any more then."""
     example: ClassVar[str]
     """A sentence that warms a voice up."""
     default_voice: str

@@ -133,6 +133,7 @@ _RENDER_HINTS = {
     "speed": "speed is a number from 0.5 to 2.0.",
     "voice_id": "voice_id is a name from GET /v1/voices.",
     "speaker": "speaker is a name or number, as text.",
+    "voice": 'voice is {"engine": "world", "pitch_semitones": -24 to 24, "formant": 0.5 to 2} or {"engine": "rvc"…}.',
     "viseme_set": "Allowed: basic, oculus, azure, rhubarb, arkit.",
     "timing": "Allowed: natural, exact.",
     "cache": "Allowed: use, bypass, refresh.",

@@ -143,7 +143,7 @@ def _fields(job: Job, position: int | None) -> dict[str, Any]:
         "queue_position": position if job.state == "pending" else None,
         "attempt": job.attempt,
         "text": text if len(text) <= _PREVIEW_CHARS else f"{text[:_PREVIEW_CHARS]}…",
-        "voice_id": job.request.voice_id,
+        "voice_id": job.request.character or job.request.voice_id,
         "created_at": _time(job.created_s),
         "started_at": _time(job.started_s),
         "ended_at": _time(job.ended_s),

@@ -11,7 +11,7 @@ from ..settings import Settings
 from ..studio import Studio
 from .access import Access, Caller
 from .error_schemas import errors
-from .schemas import VoiceEntry, VoiceList
+from .voice_schemas import VoiceEntry, VoiceList
 
 _LOGIN = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 """User and password in an URL (RFC 3986, userinfo)."""
@@ -33,8 +33,9 @@ def router(studio: Studio, access: Access, settings: Settings) -> APIRouter:
     @routes.get("/v1/voices", responses=errors(401))
     async def voices(_caller: Caller = user) -> VoiceList:
         """Voices that can speak now, and those of the catalogue with the command that installs each."""
-        entries = [VoiceEntry.of(voice) for voice in await studio.voices()]
-        return VoiceList(default=studio.library.default, voices=entries)
+        people, voices = await studio.voices()
+        entries = [*(VoiceEntry.of_character(each) for each in people), *(VoiceEntry.of(voice) for voice in voices)]
+        return VoiceList(default=studio.cast.default, voices=entries)
 
     @routes.get("/config", responses=errors(401, 403))
     async def config(_caller: Caller = admin) -> dict[str, Any]:

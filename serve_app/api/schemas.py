@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from deployments.core.types import CacheUse, Priority, RenderRequest, Timing, VisemeSet
-from deployments.tts.voices import VoiceInfo
 
 from ..results import RenderResult
+from .voice_schemas import VoiceChange
 
 EXAMPLE: dict[str, JsonValue] = {"text": "Hello, I am a talking avatar!", "voice_id": "en_US-joe-medium", "speed": 1.0}
 
@@ -57,6 +58,10 @@ class RenderBody(BaseModel):
             description="Class in the queue; by default high for who waits, normal for a job, as far as the key allows."
         ),
     ] = None
+    voice: Annotated[
+        VoiceChange | None,
+        Field(description="What becomes of the voice. Of a character it changes what is named, and keeps the rest."),
+    ] = None
     callback_url: Annotated[
         str | None, Field(max_length=2048, description="Is sent a signed POST when the job has ended.")
     ] = None
@@ -71,6 +76,7 @@ class RenderBody(BaseModel):
             viseme_set=self.viseme_set,
             timing=self.timing,
             cache=self.cache,
+            conversion=self.voice.to_conversion() if self.voice else None,
         )
 
 
@@ -120,10 +126,29 @@ class StageTime(BaseModel):
 class UsedVoice(BaseModel):
     """What spoke."""
 
-    voice_id: str
+    voice_id: str = Field(description="As it was asked for.")
     speaker: str | None
-    speed: float
+    speed: float = Field(description="Of the voice that spoke.")
     language: str
+    tts: str = Field(description="The voice that spoke.")
+    engine: str | None = Field(default=None, description="What changed it, if anything.")
+    model: str | None = Field(default=None, description="File of the voice model.")
+    parameters: dict[str, JsonValue] = Field(default_factory=dict, description="Of the engine, all of them.")
+
+    @classmethod
+    def of(cls, request: RenderRequest, language: str) -> UsedVoice:
+        """From a request whose voice is chosen."""
+        change = request.conversion
+        return cls(
+            voice_id=request.character or request.voice_id,
+            speaker=request.speaker,
+            speed=request.speed,
+            language=language,
+            tts=request.voice_id,
+            engine=change.engine if change else None,
+            model=(change.model or None) if change else None,
+            parameters=json.loads(change.parameters) if change else {},
+        )
 
 
 class RenderResponse(BaseModel):
@@ -192,9 +217,7 @@ class RenderResponse(BaseModel):
             captions_url=f"{base}/v1/avatar/render/{result.render_id}/captions.vtt",
             viseme_set=request.viseme_set,
             timing=request.timing,
-            voice=UsedVoice(
-                voice_id=request.voice_id, speaker=request.speaker, speed=request.speed, language=result.language
-            ),
+            voice=UsedVoice.of(request, result.language),
             engines=result.engines,
             timings={name: StageTime(**vars(stage)) for name, stage in result.stages.items()},
         )
@@ -230,42 +253,3 @@ def _words(result: RenderResult) -> list[Word]:
         )
         for word in result.words
     ]
-
-
-class VoiceEntry(BaseModel):
-    """A voice that is installed or can be."""
-
-    voice_id: str
-    name: str
-    language: str
-    language_name: str
-    country: str
-    quality: str
-    speakers: list[str] = Field(description="Empty for one speaker, and until the voice is installed.")
-    installed: bool
-    size_mb: float
-    download: str | None = Field(description="The command that installs it.")
-
-    @classmethod
-    def of(cls, voice: VoiceInfo) -> VoiceEntry:
-        """From what is known of the voice."""
-        installed = voice.model is not None
-        return cls(
-            voice_id=voice.voice_id,
-            name=voice.name,
-            language=voice.language,
-            language_name=voice.language_name,
-            country=voice.country,
-            quality=voice.quality,
-            speakers=list(voice.speakers),
-            installed=installed,
-            size_mb=round(voice.size_bytes / 1e6, 1),
-            download=None if installed else voice.download_command,
-        )
-
-
-class VoiceList(BaseModel):
-    """All voices."""
-
-    default: str
-    voices: list[VoiceEntry]

@@ -16,7 +16,7 @@ from serve_app.app import build, compose
 from serve_app.config_file import ConfigError, ConfigFile
 from serve_app.settings import Settings
 
-FILES = sorted((generate.ROOT / "configs").glob("*.yaml"))
+FILES = [generate.ROOT / "configs" / name for name in ("cluster.yaml", "gpu.yaml", "local.yaml")]
 
 Tree = dict[str, Any]
 
@@ -148,6 +148,7 @@ def test_a_replica_that_stops_may_finish_its_work(cluster: ConfigFile, deployed:
     timeouts = cluster.settings.timeouts
     longest = {
         "TTS": timeouts.tts_generation,
+        "RVC": timeouts.rvc_conversion,
         "LipSync": timeouts.lipsync_generation,
         "Renderer": timeouts.sync_render,
         "Jobs": 0,  # what it has not finished its successor finishes

@@ -190,7 +190,7 @@ def other_release(folder: Path) -> Path:
     engine = folder / ENGINE
     source = engine.read_text(encoding="utf-8")
     changes = {
-        'version: ClassVar[str] = "1"': 'version: ClassVar[str] = "1, half open"',
+        'VERSION = "1"': 'VERSION = "1, half open"',
         "np.clip(weights, 0, 1).astype": "(np.clip(weights, 0, 1) / 2).astype",
     }
     for before, after in changes.items():

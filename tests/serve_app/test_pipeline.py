@@ -87,7 +87,6 @@ async def test_a_text_without_words_is_refused(text: str) -> None:
 async def test_the_real_engines_run_the_same_dag(settings: Settings) -> None:
     recording = Recording(settings.voice.media, "exact")
     request = RenderRequest("Maybe. Dr. Smith is here!", settings.voices.default)
-    voice_id = settings.voices.default
-    take = await render(in_process(settings, voice_id), request, "en", recording, Memo([], "bypass"))
+    take = await render(in_process(settings, request), request, "en", recording, Memo([], "bypass"))
     assert [word.text for word in take.animation.words] == ["Maybe", "Dr", "Smith", "is", "here"]
     assert take.ogg is not None and take.ogg.startswith(b"OggS")

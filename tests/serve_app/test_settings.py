@@ -13,6 +13,8 @@ from serve_app.settings import PLAIN_NAMES, Settings
 VALUES = {
     "MAX_TTS_WORKERS": ("7", 7),
     "TTS_TIMEOUT": ("41", 41.0),
+    "RVC_TIMEOUT": ("42", 42.0),
+    "DEVICE": ("cpu", "cpu"),
     "SYNC_TIMEOUT_SECONDS": ("9", 9.0),
     "MAX_CONCURRENT_REQUESTS": ("3", 3),
     "VALKEY_HOST": ("valkey", "valkey"),

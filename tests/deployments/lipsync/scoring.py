@@ -14,25 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from deployments.core.types import AudioClip, PhonemeSpan, Speech, Timing
 from deployments.lipsync.engines.phonemes import Engine, Options
 from deployments.media.mouth import MouthOptions, natural
 from deployments.media.projection import mouth_cues
+from tests.shared import SHARED, shared
 
-_SHARED = Path(__file__).resolve().parents[4] / "shared"
-DATA = _SHARED / "data" / "lipsync"
-_SCORER = _SHARED / "tools" / "score_visemes.py"
-
-
-def shared(path: Path) -> Path:
-    """A path below ../shared, which a user's clone may lack and CI may not."""
-    if not path.exists():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{path} is missing")
-        pytest.skip(f"{path} is not in this clone")
-    return path
+DATA = SHARED / "data" / "lipsync"
+_SCORER = SHARED / "tools" / "score_visemes.py"
 
 
 @functools.cache

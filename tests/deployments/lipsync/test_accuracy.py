@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployments.lipsync.scoring import DATA, score, shared
+from tests.deployments.lipsync.scoring import DATA, score
+from tests.shared import shared
 
 
 @pytest.fixture(scope="module", autouse=True)

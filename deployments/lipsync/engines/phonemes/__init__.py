@@ -23,6 +23,9 @@ _BREATH_LIKE = {"AA": "H_AA", "EE": "H_EE", "OH": "H_OH", "OO": "H_OO"}
 """Basic shape of the next vowel -> row for an h in front of it."""
 
 
+VERSION = "1"
+
+
 class Options(BaseModel):
     """Settings of the engine."""
 
@@ -47,7 +50,6 @@ class _Sound:
 class Engine:
     """IPA phonemes to visemes by table."""
 
-    version: ClassVar[str] = "1"
     example: ClassVar[Speech] = Speech(
         AudioClip(np.zeros(2205, np.float32), 22050),
         (PhonemeSpan("p", 0.0, 0.05), PhonemeSpan("ˈa", 0.05, 0.1)),

@@ -37,6 +37,9 @@ _MAX_PHONEMES = 400
 """One model call, about 20 s of speech: bounds its memory. 300 letters stay below, 300 emoji do not."""
 
 
+VERSION = f"1, piper-tts {version('piper-tts')}"
+
+
 class Options(BaseModel):
     """Settings of the engine."""
 
@@ -91,7 +94,6 @@ class Voice:
 class Engine:
     """Speaks with Piper voices."""
 
-    version: ClassVar[str] = f"1, piper-tts {version('piper-tts')}"
     example: ClassVar[str] = "Hello, this is a test."
 
     def __init__(self, options: Options) -> None:

@@ -1,33 +1,22 @@
-"""WORLD: moves the pitch and the formants of a voice. An effect, not a conversion: it stays the same speaker.
-
-Method: speech is taken apart into pitch, spectral envelope and noisiness, and put together again with the first two
-changed: Morise, Yokomori, Ozawa, "WORLD: a vocoder-based high-quality speech synthesis system for real-time
-applications", IEICE Transactions E99-D(7), 2016; envelope: Morise, "CheapTrick", Speech Communication 67, 2015;
-noisiness: Morise, "D4C", Speech Communication 84, 2016. Packages pyworld (MIT; WORLD itself: modified BSD) and, for
-the pitch, swift-f0 (MIT). No weights besides the 135 KB inside swift-f0.
-"""
+"""The vocoder: takes a voice apart, changes it, and puts it together again."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from importlib.metadata import version
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
+import pyworld
 import soxr
 import swift_f0
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
 from deployments.core.errors import BadInput, UnknownVoice
 from deployments.core.types import AudioClip
 from deployments.rvc.contract import Part
 
-with warnings.catch_warnings():
-    # pyworld 0.3.5 asks pkg_resources for its own version, and setuptools says to everybody that it is to go.
-    warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
-    import pyworld
+from . import Options, Parameters
 
 Array = NDArray[np.float64]
 
@@ -43,33 +32,6 @@ MIN_RATE = 16_000
 """Hz. D4C looks at the spectrum up to 7.9 kHz, and reads beyond its buffers where there is none."""
 
 
-class Options(BaseModel):
-    """Settings of the engine: there are none."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Parameters(BaseModel):
-    """What a request may ask for. `pitch` in octaves is understood too: 0.12 is 1.44 semitones."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    pitch_semitones: float = Field(default=0.0, ge=-24, le=24)
-    """Up or down."""
-    formant: float = Field(default=1.0, ge=0.5, le=2.0)
-    """Ratio by which the resonances move: above 1 the speaker sounds smaller."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _octaves(cls, given: Any) -> Any:
-        if not (isinstance(given, dict) and isinstance(given.get("pitch"), int | float)):
-            return given  # anything else that is called pitch is refused as an unknown field
-        if "pitch_semitones" in given:
-            raise ValueError("give pitch_semitones or pitch (in octaves), not both")
-        rest = {name: value for name, value in given.items() if name != "pitch"}
-        return {**rest, "pitch_semitones": given["pitch"] * 12}
-
-
 def _example() -> AudioClip:
     """Half a second of a buzz at 120 Hz, 16 kHz."""
     phases = np.arange(8000) * (120 / 16_000) % 1
@@ -79,7 +41,6 @@ def _example() -> AudioClip:
 class Engine:
     """Moves pitch and formants; needs no model."""
 
-    version: ClassVar[str] = f"1, pyworld {pyworld.__version__}, swift-f0 {version('swift-f0')}, soxr {version('soxr')}"
     example: ClassVar[AudioClip] = _example()
 
     def __init__(self, options: Options) -> None:
@@ -98,25 +59,20 @@ class Engine:
                 hint="Leave the model out, or choose the engine rvc.",
             )
 
-    def weights(self, model: str) -> str:
-        """Always "".
-
-        Raises:
-            UnknownVoice: a model is named.
-        """
-        self.load(model)
-        return ""
-
     def size_bytes(self, model: None) -> int:
         """0: there is nothing to keep."""
         return 0
 
-    def convert(self, parts: Sequence[Part[None]]) -> list[AudioClip]:
-        """One after another: WORLD has no batches. Rate and length stay.
+    def check(self, part: Part[None]) -> None:
+        """Any sound will do.
 
         Raises:
             BadInput: parameters that are not those of Parameters.
         """
+        _parameters(part.parameters)
+
+    def convert(self, parts: Sequence[Part[None]]) -> list[AudioClip]:
+        """One after another: WORLD has no batches. Rate and length stay."""
         wishes = [_parameters(part.parameters) for part in parts]
         return [self._convert(part.audio, wish) for part, wish in zip(parts, wishes, strict=True)]
 

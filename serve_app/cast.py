@@ -1,0 +1,125 @@
+"""Who can speak: the voices of the tts room, and characters made of them. Turns what is asked for into what is done."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+
+from deployments.core import engines
+from deployments.core.errors import AvatarError, BadInput
+from deployments.core.types import Conversion, RenderRequest
+from deployments.rvc.folder import ModelFolder
+from deployments.tts.voices import VoiceInfo, VoiceLibrary, catalogue
+
+from .characters import Character, Characters
+
+MIN_SPEED, MAX_SPEED = 0.5, 2.0
+"""Of a voice: see Sentence."""
+
+
+@dataclass(frozen=True)
+class CharacterInfo:
+    """A character, and whether it can speak."""
+
+    character: Character
+    voice: VoiceInfo | None
+    """That speaks; None where it is neither here nor in the catalogue."""
+    lacks: tuple[str, ...]
+    """What is missing, as commands or reasons; empty for one that can speak."""
+
+
+class Cast:
+    """Of this machine. Blocking: a few stat calls each."""
+
+    def __init__(self, library: VoiceLibrary, characters: Characters, models: ModelFolder) -> None:
+        """
+        Args:
+            library: the voices.
+            characters: made of them.
+            models: what they are converted with.
+        """
+        self.library = library
+        self.characters = characters
+        self.models = models
+
+    @property
+    def default(self) -> str:
+        """ID of the voice used when a request names none."""
+        return self.library.default
+
+    def choose(self, request: RenderRequest) -> RenderRequest:
+        """The request with the voice that speaks, and all that becomes of it.
+
+        Raises:
+            UnknownVoice, VoiceNotInstalled: what it names is not here.
+            BadInput: a parameter that the engine does not take.
+        """
+        name = request.voice_id or self.default
+        character = self.characters.all().get(name)
+        if character:
+            request = replace(
+                request,
+                voice_id=character.tts or self.default,
+                speed=min(MAX_SPEED, max(MIN_SPEED, request.speed * character.speed)),
+                speaker=request.speaker or character.speaker,
+                character=name,
+            )
+        else:
+            request = replace(request, voice_id=name)
+        self.library.find(request.voice_id)
+        conversion = _conversion(request.conversion, character)
+        if conversion:
+            self.models.check(conversion)
+        return replace(request, conversion=conversion)
+
+    def stamp(self, request: RenderRequest) -> tuple[int, ...]:
+        """Changes with the files that a chosen request is spoken with; means nothing on another machine.
+
+        Raises:
+            UnknownVoice, VoiceNotInstalled
+        """
+        own = self.models.stamp(request.conversion) if request.conversion else ()
+        return (*self.library.stamp(request.voice_id), *own)
+
+    def voices(self) -> list[VoiceInfo]:
+        """The installed voices, then the rest of the catalogue."""
+        installed = self.library.installed()
+        missing = [voice for voice_id, voice in catalogue().items() if voice_id not in installed]
+        return [*installed.values(), *missing]
+
+    def people(self) -> list[CharacterInfo]:
+        """All characters, by name."""
+        return [self._info(character) for _, character in sorted(self.characters.all().items())]
+
+    def _info(self, character: Character) -> CharacterInfo:
+        voice_id = character.tts or self.default
+        lacks = []
+        voice = self.library.installed().get(voice_id) or catalogue().get(voice_id)
+        for look in (lambda: self.library.find(voice_id), lambda: self._check(character)):
+            try:
+                look()
+            except AvatarError as error:
+                lacks.append(f"{error} {error.hint or ''}".strip())
+        return CharacterInfo(character, voice, tuple(lacks))
+
+    def _check(self, character: Character) -> None:
+        if conversion := _conversion(None, character):
+            self.models.check(conversion)
+
+
+def _conversion(asked: Conversion | None, character: Character | None) -> Conversion | None:
+    """What a request asks for, on top of the character where both mean the same engine; all parameters filled in."""
+    if asked is None and character is None:
+        return None
+    given = json.loads(asked.parameters) if asked else {}
+    model = asked.model if asked else ""
+    engine = asked.engine if asked else character.engine  # type: ignore[union-attr]
+    if character and character.engine == engine:
+        model = model or character.model
+        given = {**(character.parameters if model == character.model else {}), **given}
+    if engine == "rvc" and not model:
+        raise BadInput(
+            "voice.model: the engine rvc needs a voice model.",
+            hint="Name one of the folder of models, or as voice_id a character that has one (GET /v1/voices).",
+        )
+    return Conversion(engine, model, engines.parameters("rvc", engine, given))

@@ -1,0 +1,128 @@
+"""The stages on Ray Serve, as the DAG calls them: handles of deployments that say themselves what they run."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
+from ray.serve.handle import DeploymentHandle
+
+from deployments.core.keys import Node
+from deployments.core.tasks import detached
+from deployments.core.types import RenderRequest
+from deployments.media import recording
+from deployments.rvc.contract import model_id as converter_id
+from deployments.tts.contract import model_id
+
+from .narrator import Turn
+from .pipeline import Stages, Step
+from .settings import Settings
+
+logger = logging.getLogger("ray.serve")
+
+_COUNT_EVERY_S = 5
+"""The autoscaler decides every few seconds. Only while renders come: asking takes 60 ms of CPU time."""
+
+
+class RemoteStages:
+    """For one Renderer."""
+
+    def __init__(self, handles: Mapping[str, DeploymentHandle[Any]], settings: Settings, release: str) -> None:
+        """
+        Args:
+            handles: of the stages, by their names in keys.
+            settings: where weights are.
+            release: what a stage must have been built with for its values to be kept.
+        """
+        self._handles = handles
+        self._settings = settings
+        self._release = release
+        self._library = settings.voices
+        self._models = settings.voice_models
+        self._nodes: dict[str, Node] = {}
+        self._tts_replicas = settings.performance.max_tts_workers
+        self._counted_at = -float("inf")
+        self._counting: asyncio.Task[None] | None = None
+
+    def forget(self) -> None:
+        """Asks the stages anew what they run."""
+        self._nodes.clear()
+
+    async def warm_up(self) -> None:
+        """What the first render would wait for: the digests of the voices, and the stages' own words."""
+        for voice_id in await asyncio.to_thread(self._library.installed):
+            await asyncio.to_thread(self._library.weights, voice_id)
+        for stage in self._handles:
+            await self._node(stage)
+
+    async def of(self, request: RenderRequest, admission: Turn) -> tuple[Stages, bool]:
+        """What runs the DAG for a request now, and whether all of it is of our release.
+
+        Raises:
+            UnknownVoice, VoiceNotInstalled, BadModel: of the voice, or of what it is converted with.
+        """
+        self._follow_autoscaler()
+        weights = await asyncio.to_thread(self._library.weights, request.voice_id)
+        (tts, first), (lipsync, second) = await self._node("tts"), await self._node("lipsync")
+        tts = replace(tts, weights=weights)
+        spoken = {"method_name": "speak", "multiplexed_model_id": model_id(request.voice_id, weights)}
+        rvc, third = await self._converter(request)
+        stages = Stages(
+            tts=self._step(tts, **spoken),
+            rvc=rvc,
+            lipsync=self._step(lipsync, method_name="track"),
+            join=recording.node(self._settings.voice.media),
+            admission=admission,
+            in_flight=self._tts_replicas + 1,
+        )
+        return stages, first and second and third
+
+    async def _converter(self, request: RenderRequest) -> tuple[Step[Any] | None, bool]:
+        conversion = request.conversion
+        if conversion is None:
+            return None, True
+        node, is_ours = await self._node("rvc")
+        weights = await asyncio.to_thread(self._models.weights, conversion)
+        routed = {"multiplexed_model_id": converter_id(conversion, weights)} if conversion.model else {}
+        return self._step(replace(node, weights=weights), method_name="convert", **routed), is_ours
+
+    def _step(self, node: Node, **options: Any) -> Step[Any]:
+        remote = self._handles[node.stage].options(**options).remote
+        return Step(node, functools.partial(_call, remote, node))
+
+    async def _node(self, stage: str) -> tuple[Node, bool]:
+        """What a stage runs: it says so itself, once. True: it is of our release, as all of its kind will soon be."""
+        if stage in self._nodes:
+            return self._nodes[stage], True
+        node, release = await self._handles[stage].node.remote()
+        if release == self._release:
+            self._nodes[stage] = node
+        return node, release == self._release
+
+    def _follow_autoscaler(self) -> None:
+        if time.monotonic() - self._counted_at >= _COUNT_EVERY_S:
+            self._counted_at = time.monotonic()
+            self._counting = detached(self._count_tts())  # beside the render, which takes the last count
+
+    async def _count_tts(self) -> None:
+        """Follows the autoscaler: more sentences at work than replicas + 1 would only push other renders back."""
+        app = serve.get_replica_context().app_name
+        try:
+            status = await asyncio.to_thread(serve.status)
+            states = status.applications[app].deployments["TTS"].replica_states
+            self._tts_replicas = max(1, sum(count for state, count in states.items() if state == "RUNNING"))
+        except (KeyError, RayError, RayServeException) as error:
+            logger.warning("counting TTS replicas failed: %s", error)
+
+
+def _call(remote: Callable[..., Any], node: Node, *values: Any) -> Any:
+    """Calls a stage that checks whether it runs what the key of its result says."""
+    return remote(*values, node)
