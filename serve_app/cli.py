@@ -1,4 +1,4 @@
-"""avatar-serve: serve, render, check, voices, models, keys."""
+"""avatar-serve: serve, render, check, voices, models, keys, parity."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     _voices_parser(commands.add_parser("voices", help="list and download voices"))
     _models_parser(commands.add_parser("models", help="list and download what voices of your own need"))
     _keys_parser(commands.add_parser("keys", help="make API keys"))
+    _parity_parser(commands.add_parser("parity", help="compare an engine with references on this machine"))
     return parser
 
 
@@ -134,6 +135,15 @@ def _keys_parser(parser: argparse.ArgumentParser) -> None:
     making.add_argument("name", metavar="NAME", help="whose key it is")
     making.add_argument("--admin", action="store_true", help="sees the jobs of all, the settings and the metrics")
     making.set_defaults(run=_later("cli_keys", "new"))
+
+
+def _parity_parser(parser: argparse.ArgumentParser) -> None:
+    engines = parser.add_subparsers(required=True, metavar="ENGINE")
+    rvc = engines.add_parser("rvc", help="voice conversion")
+    rvc.add_argument("folder", type=Path, help="references: synth/, e2e/, index/ and the rule of the extractor")
+    rvc.add_argument("--device", default="auto", choices=["auto", "cuda", "mps", "cpu"])
+    rvc.add_argument("--dtype", default="float32", choices=["auto", "float32", "bfloat16", "float16"])
+    rvc.set_defaults(run=_later("cli_parity", "run"))
 
 
 def _later(module: str, function: str) -> Callable[[argparse.Namespace], int]:

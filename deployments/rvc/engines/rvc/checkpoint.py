@@ -47,6 +47,15 @@ def load_voice(path: Path) -> tuple[VoiceConfig, Synthesizer]:
         raise BadModel(f"{path.name}: {error}.") from error
 
 
+def inspect(path: Path) -> VoiceConfig:
+    """What a voice is, after all the checks of load_voice.
+
+    Raises:
+        BadModel: names the file and the reason.
+    """
+    return load_voice(path)[0]
+
+
 def load_archive(path: Path) -> Any:
     """What a PyTorch file holds, read with weights_only; on the CPU.
 
@@ -60,7 +69,9 @@ def load_archive(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a hostile pickle can make its reader raise anything
-        raise BadModel(f"{path.name}: PyTorch refuses the file ({type(error).__name__}): it is damaged or unsafe.") from error
+        raise BadModel(
+            f"{path.name}: PyTorch refuses the file ({type(error).__name__}): it is damaged or unsafe."
+        ) from error
 
 
 def _check_archive(path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,11 @@ from deployments.core.errors import BadModel
 
 from .checkpoint import load_archive
 from .config import PHONE_WIDTHS
+from .convolution import in_rows
 
+LARGEST_TENSOR = 32 * 512
+"""Numbers per 10 ms in its largest tensor, behind the first convolution: 512 channels at 3.2 kHz. Voices of 48 kHz come
+close to it in their decoder, with 15,360."""
 _V1_LAYER = 9
 """v1 was trained on the projection of this layer, v2 on the last one."""
 _MAX_CONFIG_BYTES = 1 << 20
@@ -62,6 +66,8 @@ class ContentVec(nn.Module):
             reason = str(error).splitlines()[0][:200]
             raise BadModel(f"{folder.name}: no ContentVec in the layout of transformers: {reason}") from error
         parametrize.remove_parametrizations(self.hubert.encoder.pos_conv_embed.conv, "weight")
+        for layer in self.hubert.feature_extractor.conv_layers:
+            layer.conv = in_rows(cast(nn.Conv1d, layer.conv))  # a third off the whole extractor in bfloat16
         processor = folder / "preprocessor_config.json"
         self._normalize = processor.is_file() and bool(_read_json(processor).get("do_normalize"))
         self.eval().requires_grad_(False)
@@ -97,19 +103,6 @@ class ContentVec(nn.Module):
             return F.linear(found.hidden_states[_V1_LAYER], self.final_proj.weight, self.final_proj.bias).float()
         features: Tensor = found.last_hidden_state
         return features.float()
-
-
-def files(folder: Path) -> list[Path]:
-    """Files of a folder that its features depend on; those that are there."""
-    names = ("config.json", "preprocessor_config.json", "model.safetensors", "pytorch_model.bin")
-    found = [folder / name for name in names if (folder / name).is_file()]
-    return found[:-1] if len(found) > 1 and found[-2].suffix == ".safetensors" else found
-
-
-def is_installed(folder: Path) -> bool:
-    """Whether it has a config and weights."""
-    names = {path.name for path in files(folder)}
-    return "config.json" in names and bool(names & {"model.safetensors", "pytorch_model.bin"})
 
 
 def _config(settings: dict[str, Any]) -> HubertConfig:

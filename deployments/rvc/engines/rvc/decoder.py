@@ -1,4 +1,4 @@
-"""HiFi-GAN (Kong et al. 2020, arXiv:2010.05646) with a sine source of the pitch (NSF, Wang et al. 2019, arXiv:1904.12088)."""
+"""HiFi-GAN (Kong et al. 2020, arXiv:2010.05646) with the sine source of NSF (Wang et al. 2019, arXiv:1904.12088)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import VoiceConfig
+from .convolution import Conv1d, ConvTranspose1d
 
 _LEAKY_SLOPE = 0.1
 _LAST_LEAKY_SLOPE = 0.01
@@ -34,7 +35,8 @@ class Source(nn.Module):
         voiced = (f0 > 0).repeat_interleave(self._hop, dim=1)
         sine = torch.sin(2 * math.pi * self._cycles(f0)) * _SINE_AMPLITUDE
         source = torch.where(voiced, sine + noise * _VOICED_NOISE, noise * _UNVOICED_NOISE)
-        return self.l_linear(source[..., None]).tanh().mT
+        shaped: Tensor = self.l_linear(source[..., None]).tanh()
+        return shaped.mT
 
     def _cycles(self, f0: Tensor) -> Tensor:
         """Phase (B, T * hop) in cycles: the inclusive sum over all samples of f0 / sample rate, less whole cycles.
@@ -54,16 +56,16 @@ class ResBlock(nn.Module):
     def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...]) -> None:
         super().__init__()
         self.convs1 = nn.ModuleList(
-            nn.Conv1d(channels, channels, kernel, dilation=dilation, padding=dilation * (kernel // 2))
+            Conv1d(channels, channels, kernel, dilation=dilation, padding=dilation * (kernel // 2))
             for dilation in dilations
         )
-        self.convs2 = nn.ModuleList(nn.Conv1d(channels, channels, kernel, padding=kernel // 2) for _ in dilations)
+        self.convs2 = nn.ModuleList(Conv1d(channels, channels, kernel, padding=kernel // 2) for _ in dilations)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T) -> (B, C, T)."""
         for dilated, plain in zip(self.convs1, self.convs2, strict=True):
             hidden = F.leaky_relu(dilated(F.leaky_relu(x, _LEAKY_SLOPE)), _LEAKY_SLOPE, inplace=True)
-            x = x + plain(hidden)
+            x = plain(hidden).add_(x)
         return x
 
 
@@ -73,10 +75,10 @@ class Decoder(nn.Module):
     def __init__(self, config: VoiceConfig) -> None:
         super().__init__()
         widths = [config.upsample_channels >> stage for stage in range(len(config.upsample_rates) + 1)]
-        self.conv_pre = nn.Conv1d(config.inter_channels, widths[0], 7, padding=3)
-        self.cond = nn.Conv1d(config.gin_channels, widths[0], 1)
+        self.conv_pre = Conv1d(config.inter_channels, widths[0], 7, padding=3)
+        self.cond = Conv1d(config.gin_channels, widths[0], 1)
         self.ups = nn.ModuleList(
-            nn.ConvTranspose1d(before, after, kernel, rate, padding=(kernel - rate) // 2)
+            ConvTranspose1d(before, after, kernel, rate, padding=(kernel - rate) // 2)
             for before, after, kernel, rate in zip(
                 widths, widths[1:], config.upsample_kernels, config.upsample_rates, strict=False
             )
@@ -87,7 +89,7 @@ class Decoder(nn.Module):
             for kernel, dilations in zip(config.resblock_kernels, config.resblock_dilations, strict=True)
         )
         self._parallel = len(config.resblock_kernels)
-        self.conv_post = nn.Conv1d(widths[-1], 1, 7, padding=3, bias=False)
+        self.conv_post = Conv1d(widths[-1], 1, 7, padding=3, bias=False)
         if config.has_f0:
             self.m_source = Source(config.hop, config.sample_rate)
             self.noise_convs = nn.ModuleList(_source_convs(widths[1:], config.upsample_rates))
@@ -104,14 +106,15 @@ class Decoder(nn.Module):
             for block in blocks[1:]:
                 total += block(x)
             x = total / self._parallel
-        return self.conv_post(F.leaky_relu(x, _LAST_LEAKY_SLOPE)).tanh()
+        sound: Tensor = self.conv_post(F.leaky_relu(x, _LAST_LEAKY_SLOPE))
+        return sound.tanh()
 
 
-def _source_convs(widths: list[int], rates: tuple[int, ...]) -> list[nn.Conv1d]:
+def _source_convs(widths: list[int], rates: tuple[int, ...]) -> list[Conv1d]:
     """Bring the source down to the rate of each stage; the last has the rate of the source itself."""
     convs = []
     for stage, width in enumerate(widths):
         stride = math.prod(rates[stage + 1 :])
         kernel = 2 * stride if stage + 1 < len(rates) else 1
-        convs.append(nn.Conv1d(1, width, kernel, stride, padding=stride // 2 if kernel > 1 else 0))
+        convs.append(Conv1d(1, width, kernel, stride, padding=stride // 2 if kernel > 1 else 0))
     return convs

@@ -48,7 +48,7 @@ def choose_dtype(wish: Precision, device: torch.device) -> torch.dtype:
 
 
 def tune(dtype: torch.dtype) -> None:
-    """Settings of PyTorch for this process: who asks for float32 gets it, else TensorFloat-32 does what is left in it."""
+    """Settings of PyTorch for this process: who asks for float32 gets it, else its rest is TensorFloat-32."""
     tf32 = dtype != torch.float32
     torch.backends.cuda.matmul.allow_tf32 = tf32
     torch.backends.cudnn.allow_tf32 = tf32

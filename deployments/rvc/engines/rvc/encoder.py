@@ -1,4 +1,4 @@
-"""Text encoder of VITS (Kim et al. 2021, arXiv:2106.06103) as RVC has it: features and coarse pitch -> mean and log scale.
+"""Text encoder of VITS (Kim et al. 2021, arXiv:2106.06103), here of features and coarse pitch -> mean and log scale.
 
 Names of modules are those of the checkpoints of RVC-Project/Retrieval-based-Voice-Conversion-WebUI.
 """
@@ -36,7 +36,7 @@ class ChannelNorm(nn.Module):
 
 
 class RelativeAttention(nn.Module):
-    """Self-attention with learned positions within a window (Shaw et al. 2018, arXiv:1803.02155), shared by all heads."""
+    """Self-attention with learned relative positions (Shaw et al. 2018, arXiv:1803.02155), shared by all heads."""
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()

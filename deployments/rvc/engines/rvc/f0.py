@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 
 import numpy as np
+import pyworld
 import scipy.signal
 import swift_f0
 from numpy.typing import NDArray
 
 from .signals import HOP, SAMPLE_RATE
-
-with warnings.catch_warnings():
-    # pyworld 0.3.5 asks pkg_resources for its own version, and setuptools says to everybody that it is to go.
-    warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
-    import pyworld
 
 F0 = NDArray[np.float64]
 Estimator = Callable[[NDArray[np.float64]], F0]
@@ -27,6 +22,8 @@ _BINS = 254
 """Coarse steps above the first, which is also that of unvoiced frames."""
 _VOICED = 0.5
 """Confidence from which swift-f0 calls a frame voiced."""
+_SWIFT_FRAME_S = 256 / 16_000
+"""Its frames are 16 ms apart, the first centred on the first sample."""
 _MEDIAN_FRAMES = 3
 """Upstream's median filter has this width whatever the filter radius; the radius only switches it on."""
 
@@ -41,7 +38,7 @@ class SwiftF0:
     def __call__(self, samples: NDArray[np.float64]) -> F0:
         """As Estimator."""
         found = self._detector.detect(samples.astype(np.float32), SAMPLE_RATE, LOWEST_HZ, HIGHEST_HZ)
-        positions = np.arange(len(samples) // HOP) * (HOP / SAMPLE_RATE / swift_f0.FRAME_PERIOD)
+        positions = np.arange(len(samples) // HOP, dtype=np.float64) * (HOP / SAMPLE_RATE / _SWIFT_FRAME_S)
         return resample_f0(found.pitch_hz, found.confidence >= _VOICED, positions)
 
 
@@ -86,7 +83,8 @@ def coarse(f0: F0) -> NDArray[np.int64]:
     """1-255, on the mel scale from 50 to 1100 Hz; 1 where unvoiced."""
     low, high = _mel(LOWEST_HZ), _mel(HIGHEST_HZ)
     steps = np.where(f0 > 0, (_mel(f0) - low) * _BINS / (high - low) + 1, 1.0)
-    return np.rint(np.clip(steps, 1, _BINS + 1)).astype(np.int64)
+    rounded: NDArray[np.int64] = np.rint(np.clip(steps, 1, _BINS + 1)).astype(np.int64)
+    return rounded
 
 
 def _mel(hertz: F0 | float) -> F0:

@@ -21,6 +21,15 @@ _CLOSEST = 1e-6
 """Squared distances below are taken as this: the weight of a vector that is met exactly would be infinite."""
 
 
+def inspect(path: Path, width: int) -> int:
+    """Number of vectors, after all the checks of FeatureIndex.
+
+    Raises:
+        BadModel: damaged, of another kind, or for features of another width.
+    """
+    return FeatureIndex(path, width).vectors
+
+
 class FeatureIndex:
     """An `added_*.index` of a voice, in memory."""
 
@@ -42,6 +51,7 @@ class FeatureIndex:
         except (ValueError, OSError, RuntimeError, MemoryError, struct.error) as error:
             raise BadModel(f"{path.name}: {str(error).splitlines()[0][:200]}.") from error
         self.size_bytes = size
+        self.vectors: int = self._index.ntotal
 
     def blend(self, features: NDArray[np.float32], rate: float) -> NDArray[np.float32]:
         """Mixes the features with the mean of their neighbours, weighted by 1 / distance^4.

@@ -46,10 +46,12 @@ def _rms(samples: NDArray[np.floating], rate: int) -> NDArray[np.float64]:
     squares = np.pad(samples.astype(np.float64) ** 2, hop)
     sums = np.concatenate(([0.0], np.cumsum(squares)))
     starts = np.arange(1 + len(samples) // hop) * hop
-    return np.sqrt(np.maximum(sums[starts + 2 * hop] - sums[starts], 0) / (2 * hop))
+    rms: NDArray[np.float64] = np.sqrt(np.maximum(sums[starts + 2 * hop] - sums[starts], 0) / (2 * hop))
+    return rms
 
 
 def _stretch(values: NDArray[np.float64], length: int) -> NDArray[np.float64]:
     """Linear, with the centres of old and new samples spread alike (PyTorch's align_corners=False)."""
     positions = (np.arange(length) + 0.5) * (len(values) / length) - 0.5
-    return np.interp(positions, np.arange(len(values)), values)
+    stretched: NDArray[np.float64] = np.interp(positions, np.arange(len(values)), values)
+    return stretched

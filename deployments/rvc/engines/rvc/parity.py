@@ -24,7 +24,7 @@ from torch import Tensor
 
 from .checkpoint import load_voice
 from .contentvec import ContentVec
-from .device import Batches
+from .device import Batches, Device, Precision, choose_device, choose_dtype, tune
 from .f0 import F0, coarse, fill_unvoiced
 from .index import FeatureIndex
 from .loudness import limit_peak
@@ -60,6 +60,19 @@ class Row:
     def good(self) -> bool:
         """Whether it is within tolerance."""
         return self.snr_db >= self.least_snr_db and self.worst <= self.most_worst
+
+
+def check(folder: Path, device: Device = "auto", dtype: Precision = "float32") -> Iterator[Row]:
+    """As run, with the names that Options have for devices and precisions.
+
+    Raises:
+        BadInput: a device that this machine does not have.
+        ValueError: as run.
+    """
+    place = choose_device(device)
+    precision = choose_dtype(dtype, place)
+    tune(precision)
+    yield from run(folder, place, precision)
 
 
 def run(folder: Path, device: torch.device, dtype: torch.dtype) -> Iterator[Row]:
@@ -125,7 +138,6 @@ def _whole_case(
     yield _row(name, "audio_int16", steps, arrays["audio_int16"], _INT16_STEPS)
 
 
-
 def _job(folder: Path, wish: dict[str, Any], arrays: Any, device: torch.device, dtype: torch.dtype) -> Job:
     config, network = load_voice(folder / wish["voice"])
     index = FeatureIndex(folder / wish["index"], config.phone_width) if wish.get("index") else None
@@ -180,7 +192,8 @@ def _filling(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> NDA
         values = np.zeros(shape)
     else:
         raise ValueError(f"hubert_keys.json: the kind {kind!r} is not known.")
-    return values.astype(np.float32)
+    filled: NDArray[np.float32] = values.astype(np.float32)
+    return filled
 
 
 def _audio_row(case: str, found: Tensor | NDArray[Any], arrays: Any, dtype: torch.dtype) -> Row:

@@ -34,6 +34,12 @@ class Voice:
     network: Synthesizer
     index: FeatureIndex | None
 
+    @property
+    def size_bytes(self) -> int:
+        """Of weights and index."""
+        weights = sum(tensor.nbytes for tensor in self.network.parameters())
+        return weights + (0 if self.index is None else self.index.size_bytes)
+
 
 @dataclass(frozen=True)
 class Tuning:

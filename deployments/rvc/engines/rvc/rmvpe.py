@@ -5,6 +5,7 @@ Weights: rmvpe.pt as RVC-Project publishes it; names of modules are its own. 90 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,8 @@ class _ResBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         kept: Tensor = self.shortcut(x) if hasattr(self, "shortcut") else x
-        return kept + self.conv(x)
+        added: Tensor = self.conv(x)
+        return kept + added
 
 
 def _conv(before: int, after: int) -> tuple[nn.Module, ...]:
@@ -100,7 +102,7 @@ class _UNet(nn.Module):
         widths = [_FIRST_CHANNELS << level for level in range(_DEPTH + 1)]
         self.encoder = _Levels([_Level(a, b) for a, b in zip([1, *widths], widths[:-1], strict=False)], norm=True)
         inner = [widths[-2], *[widths[-1]] * _INNER_LAYERS]
-        self.intermediate = _Levels([_Level(a, b) for a, b in zip(inner, inner[1:], strict=False)])
+        self.intermediate = _Levels([_Level(a, b) for a, b in pairwise(inner)])
         self.decoder = _Levels([_UpLevel(a, a // 2) for a in reversed(widths[1:])])
 
     def forward(self, x: Tensor) -> Tensor:

@@ -74,8 +74,8 @@ class Synthesizer(nn.Module):
 
         Args:
             frames: the batch; what comes out behind an item's length is not to be used.
-            wanted: frames whose sound is wanted. Padding is for the encoder, which looks far; the decoder, where 97 % of
-                the time goes, looks 0.13 s far, so what lies further outside is not decoded: the result is the same.
+            wanted: frames whose sound is wanted. Padding is for the encoder, which looks far; the decoder, where most
+                of the time goes, looks 0.13 s far: what lies further outside is not decoded; the result is the same.
         """
         dtype = self.emb_g.weight.dtype
         mask = torch.arange(frames.phone.shape[1], device=frames.lengths.device) < frames.lengths[:, None]
