@@ -99,3 +99,12 @@ def shelf() -> Iterator[Shelf]:
     """A file server without files."""
     with serve_files() as shelf:
         yield shelf
+
+
+@pytest.fixture(scope="module")
+def ara(settings: Settings) -> Iterator[Path]:
+    """A character with random RVC weights, installed by the command line while the server runs; the voices' folder."""
+    from .deployments.rvc.models import installed  # imports torch
+
+    with installed(settings.storage.data_dir, settings.models_folder, "Ara") as folder:
+        yield folder

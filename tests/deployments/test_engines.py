@@ -15,8 +15,11 @@ from pydantic import BaseModel, ValidationError
 
 import deployments
 from deployments.core import engines
-from deployments.core.types import Speech, VisemeTrack
+from deployments.core.types import AudioClip, Speech, VisemeTrack
+from deployments.rvc.contract import Part
+from deployments.rvc.folder import ENGINE
 from deployments.tts.contract import Sentence
+from tests.deployments.rvc.models import write_contentvec, write_voice
 
 
 def _speak(engine: Any) -> Any:
@@ -28,7 +31,26 @@ def _track(engine: Any) -> Any:
     return engine.track(engine.example)
 
 
-VERBS: dict[str, tuple[Callable[[Any], Any], type]] = {"tts": (_speak, Speech), "lipsync": (_track, VisemeTrack)}
+def _convert(engine: Any) -> Any:
+    (clip,) = engine.convert([Part(engine.example, engine.load(_model(engine)))])
+    assert len(clip.samples) == round(len(engine.example.samples) * clip.sample_rate / engine.example.sample_rate)
+    return clip
+
+
+def _model(engine: Any) -> str:
+    """A model with random weights, where the engine looks for models by default; none for one without."""
+    if engine.__module__.split(".")[3] != ENGINE:
+        return ""
+    write_contentvec(Path("data/models"))
+    write_voice(Path("data/models"), "Ara")
+    return "Ara.pth"
+
+
+VERBS: dict[str, tuple[Callable[[Any], Any], type]] = {
+    "tts": (_speak, Speech),
+    "rvc": (_convert, AudioClip),
+    "lipsync": (_track, VisemeTrack),
+}
 """Room -> how its verb runs on the example, and what comes out."""
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,27 +13,11 @@ import numpy as np
 import pytest
 import swift_f0
 
-from serve_app import cli
-from serve_app.settings import Settings
-from tests.deployments.rvc.models import voice_files, write_contentvec
 from tests.serve_app.test_cache import Answer, check, media, ran, render
 from tests.serve_app.test_server import RENDER, error_of
 from tests.serve_app.test_speech import SPEECH, sound
 
 LOW: dict[str, Any] = {"engine": "world", "pitch_semitones": -5}
-
-
-@pytest.fixture(scope="module")
-def ara(settings: Settings) -> Iterator[Path]:
-    """Installed by the command line, while the server runs; gives the folder of voices."""
-    folder = settings.models_folder
-    write_contentvec(folder)
-    checkpoint, index = voice_files()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DATA_DIR", str(settings.storage.data_dir))
-        assert cli.main(["voices", "add", str(checkpoint), str(index), "--name", "Ara", "--pitch-semitones", "2"]) == 0
-    yield folder / "rvc"
-    shutil.rmtree(folder)
 
 
 def _pitch(content: bytes) -> float:

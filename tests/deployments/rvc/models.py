@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import torch
 from transformers import HubertConfig, HubertModel
 
 from deployments.rvc.engines.rvc.config import PHONE_WIDTHS
+from serve_app import cli
 from tests.shared import SHARED, shared
 
 DATA = SHARED / "data" / "rvc"
@@ -37,7 +41,18 @@ def voice_files() -> tuple[Path, Path]:
 
 def write_voice(models: Path, name: str) -> None:
     """NAME.pth and NAME.index."""
-    folder = models / "rvc"
-    folder.mkdir(parents=True, exist_ok=True)
+    (models / "rvc").mkdir(parents=True, exist_ok=True)
     for source, ending in zip(voice_files(), ("pth", "index"), strict=True):
-        shutil.copy(source, folder / f"{name}.{ending}")
+        shutil.copy(source, models / "rvc" / f"{name}.{ending}")
+
+
+@contextmanager
+def installed(data_dir: Path, models: Path, name: str) -> Iterator[Path]:
+    """A character of that name, installed as a user does it; gives the folder of voices."""
+    write_contentvec(models)
+    checkpoint, index = (str(path) for path in voice_files())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATA_DIR", str(data_dir))
+        assert cli.main(["voices", "add", checkpoint, index, "--name", name, "--pitch-semitones", "2"]) == 0
+    yield models / "rvc"
+    shutil.rmtree(models)

@@ -3,7 +3,8 @@
 Method and file formats: RVC-Project (MIT), whose pipeline is followed; network: VITS (Kim, Kong, Son, 2021) with the
 decoder of NSF-HiFi-GAN; features: ContentVec (Qian et al., 2022). Weights: a checkpoint NAME.pth for each voice and its
 faiss index NAME.index in the folder rvc/ of the models folder; ContentVec in contentvec/, in the layout of
-transformers; rmvpe.pt for those who want that f0 estimator.
+transformers; rmvpe.pt for those who want that f0 estimator. Licence: ContentVec and RMVPE are MIT; a voice has the one
+that whoever trained it gives it.
 """
 
 from __future__ import annotations

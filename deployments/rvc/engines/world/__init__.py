@@ -4,7 +4,8 @@ Method: speech is taken apart into pitch, spectral envelope and noisiness, and p
 changed: Morise, Yokomori, Ozawa, "WORLD: a vocoder-based high-quality speech synthesis system for real-time
 applications", IEICE Transactions E99-D(7), 2016; envelope: Morise, "CheapTrick", Speech Communication 67, 2015;
 noisiness: Morise, "D4C", Speech Communication 84, 2016. Packages pyworld (MIT; WORLD itself: modified BSD) and, for
-the pitch, swift-f0 (MIT). No weights besides the 135 KB inside swift-f0.
+the pitch, swift-f0 (MIT). No weights besides the 135 KB inside swift-f0. Licence of all
+of it: MIT or BSD.
 """
 
 from __future__ import annotations
