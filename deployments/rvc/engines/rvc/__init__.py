@@ -46,9 +46,7 @@ class Parameters(Pitched):
     rms_mix_rate: float = Field(
         default=0.25, ge=0, le=1, allow_inf_nan=False, description="0 follows the loudness of the speech, 1 does not."
     )
-    f0_method: Literal["swift-f0", "rmvpe", "harvest"] = Field(
-        default="swift-f0", description="Finds the pitch."
-    )
+    f0_method: Literal["swift-f0", "rmvpe", "harvest"] = Field(default="swift-f0", description="Finds the pitch.")
     filter_radius: int = Field(default=3, ge=0, le=7, description="Of harvest: 3 and more smooth it by a median.")
     unvoiced: Literal["classic", "interpolate"] = Field(
         default="classic", description="interpolate: for voices that were trained so (RVC-Project since 2026)."
