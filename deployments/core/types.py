@@ -114,6 +114,24 @@ class VisemeTrack:
         return np.append(self.starts_s[1:], self.duration_s)
 
 
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What a lip sync engine found in a speech."""
+
+    visemes: VisemeTrack
+    """At the times of the speech itself: lead and coarticulation come at the join."""
+    words: tuple[WordSpan, ...]
+    """Sorted by time; offsets refer to `text`. Words that were not heard are left out."""
+    text: str
+    """What was taken as said: the given text, or what was recognised; empty where nobody knows."""
+    method: str
+    """What was really used: "phonemes", "align", "recognize words", "recognize allphone", "energy", and so on."""
+    confidence: float
+    """0-1: how far the mouth shapes can be trusted."""
+    notes: tuple[str, ...]
+    """Sentences for the user: what was missing in the sound or in the text, and which fallback was taken."""
+
+
 @dataclass(frozen=True)
 class EyeEvent:
     """A blink or a jump of the gaze."""

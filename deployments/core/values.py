@@ -19,6 +19,7 @@ from .types import (
     EyeEvent,
     EyeTrack,
     PhonemeSpan,
+    Reading,
     Speech,
     Take,
     VisemeTrack,
@@ -29,7 +30,7 @@ Buffer: TypeAlias = bytes | NDArray[Any]
 
 _TYPES: dict[str, type] = {
     each.__name__: each
-    for each in (Animation, AudioClip, EyeEvent, EyeTrack, PhonemeSpan, Speech, Take, VisemeTrack, WordSpan)
+    for each in (Animation, AudioClip, EyeEvent, EyeTrack, PhonemeSpan, Reading, Speech, Take, VisemeTrack, WordSpan)
 }
 _TUPLE, _ARRAY, _BYTES, _MAPPING = "()", "array", "bytes", "{}"
 """First item of a list in the document, where it is not the name of a dataclass."""

@@ -1,10 +1,10 @@
-"""What every lip sync engine is: it turns speech into a track of mouth shapes."""
+"""What every lip sync engine is: it turns speech into mouth shapes."""
 
 from __future__ import annotations
 
 from typing import ClassVar, Protocol
 
-from deployments.core.types import Speech, VisemeTrack
+from deployments.core.types import Reading, Speech
 
 
 class Engine(Protocol):
@@ -13,5 +13,10 @@ class Engine(Protocol):
     example: ClassVar[Speech]
     """Speech that warms the engine up."""
 
-    def track(self, speech: Speech) -> VisemeTrack:
-        """Mouth shapes at the times of the speech itself: lead and coarticulation come at the join."""
+    def read(self, speech: Speech) -> Reading:
+        """Mouth shapes at the times of the speech itself: lead and coarticulation come at the join.
+
+        Args:
+            speech: of a synthesiser with its phonemes, or a recording: without phonemes and words, `text` as given or
+                empty, `language` as in en_US or empty where nobody knows.
+        """

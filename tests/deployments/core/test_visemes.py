@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deployments.core.visemes import CLOSURE, INDEX, REST, VISEMES, Viseme
-from deployments.lipsync.engines.phonemes.ipa import DIPHTHONGS, shape
+from deployments.lipsync.ipa import DIPHTHONGS, shape
 from deployments.media.projection import ARKIT_NAMES
 
 BASIC = {"REST", "AA", "EE", "OH", "OO", "FF", "TH"}

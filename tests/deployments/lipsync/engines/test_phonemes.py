@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from deployments.core.types import SILENCE, AudioClip, PhonemeSpan, Speech, VisemeTrack
 from deployments.core.visemes import VISEMES
 from deployments.lipsync.engines.phonemes import Engine, Options
-from deployments.lipsync.engines.phonemes.ipa import BREATH, LETTERS, UNKNOWN, base_letters, shape
+from deployments.lipsync.ipa import BREATH, LETTERS, UNKNOWN, base_letters, shape
 from tests.deployments.strategies import BITES, CLOSURES, sequences, speech_of, track_of
 
 _NO_SOUND = set("_^$ !'(),-.:;?\"#—…¡¿«»“”")

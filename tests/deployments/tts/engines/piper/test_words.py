@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployments.core.tokens import tokenize
 from deployments.core.types import SILENCE, PhonemeSpan
 from deployments.tts.engines.piper.spans import TimedPhonemes
-from deployments.tts.engines.piper.words import time_words, tokenize
+from deployments.tts.engines.piper.words import time_words
 
 
 @pytest.mark.parametrize(
