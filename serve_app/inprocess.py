@@ -15,7 +15,7 @@ from deployments.cache.stores.files import FileStore
 from deployments.core import engines
 from deployments.core.types import Conversion, RenderRequest, Speech
 from deployments.media import recording
-from deployments.rvc.contract import Part, node_of
+from deployments.rvc.contract import Part
 
 from .pipeline import Stages, Step
 from .settings import Settings
@@ -65,7 +65,8 @@ def _converter(settings: Settings, conversion: Conversion) -> Step[Speech]:
         (audio,) = engine.convert([Part(speech.audio, model, conversion.parameters)])
         return replace(speech, audio=audio)
 
-    return Step(replace(node_of(choices), weights=settings.voice_models.weights(conversion)), _pending(convert))
+    node = replace(engines.combined("rvc", choices), weights=settings.voice_models.weights(conversion))
+    return Step(node, _pending(convert))
 
 
 def shelf(settings: Settings) -> Shelf:

@@ -54,6 +54,25 @@ def node(room: str, name: str, options: Mapping[str, Any]) -> Node:
     return Node(room, name, module.VERSION, json.dumps(chosen, sort_keys=True))
 
 
+def combined(room: str, choices: Mapping[str, Mapping[str, Any]]) -> Node:
+    """What values of a stage depend on that runs whichever of several engines it is asked for, weights aside.
+
+    Args:
+        room: folder below deployments.
+        choices: engine -> its Options.
+
+    Raises:
+        ValueError: as `load`.
+    """
+    nodes = [node(room, name, options) for name, options in sorted(choices.items())]
+    return Node(
+        room,
+        " ".join(each.engine for each in nodes),
+        json.dumps([each.version for each in nodes]),
+        json.dumps([each.options for each in nodes]),
+    )
+
+
 def parameters(room: str, name: str, given: Mapping[str, Any]) -> str:
     """All `Parameters` of an engine as canonical JSON: equal choices are equal texts.
 

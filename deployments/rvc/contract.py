@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
-from deployments.core import engines
-from deployments.core.keys import Node
 from deployments.core.types import AudioClip, Conversion
 
 ModelT = TypeVar("ModelT")
@@ -18,21 +15,6 @@ ModelT_contra = TypeVar("ModelT_contra", contravariant=True)
 def model_id(conversion: Conversion, weights: str) -> str:
     """What a replica keeps a model in memory under: with new files it is another one."""
     return f"{conversion.model}@{weights}"
-
-
-def node_of(choices: Mapping[str, Mapping[str, Any]]) -> Node:
-    """What the values of this room depend on, weights aside: any of its engines may be asked for.
-
-    Args:
-        choices: engine -> its Options.
-    """
-    nodes = [engines.node("rvc", name, options) for name, options in sorted(choices.items())]
-    return Node(
-        "rvc",
-        " ".join(node.engine for node in nodes),
-        json.dumps([node.version for node in nodes]),
-        json.dumps([node.options for node in nodes]),
-    )
 
 
 @dataclass(frozen=True, eq=False)

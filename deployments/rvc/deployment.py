@@ -16,7 +16,7 @@ from deployments.core.errors import AvatarError, StageChanged
 from deployments.core.types import AudioClip, Conversion, Speech
 from deployments.stage import Stage, logger
 
-from .contract import Part, model_id, node_of
+from .contract import Part, model_id
 from .folder import ModelFolder
 from .loaded import Loaded
 
@@ -55,7 +55,7 @@ class RVC(Stage):
             release: what it was built with.
             timeout_s: limit of one batch in seconds.
         """
-        super().__init__(node_of(choices), release, timeout_s)
+        super().__init__(engines.combined("rvc", choices), release, timeout_s)
         self._choices = choices
         self._folder = ModelFolder(models_folder)
         self._engines: dict[str, Any] = {}
