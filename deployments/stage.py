@@ -46,7 +46,8 @@ class Stage:
         self._name = name = node.stage
         self._timeout_s = timeout_s
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
-        self._running_since: float | None = None
+        self._running: tuple[float, float] | None = None
+        """Start of what is at work, by time.monotonic(), and its limit in seconds."""
         self._meter = meter()
         os.nice(_NICER)
 
@@ -70,32 +71,38 @@ class Stage:
         if replace(node, weights="") != self._node:
             raise StageChanged(f"{self._name}: asked for {node}, this is {self._node}")
 
-    async def run(self, work: Callable[..., ResultT], *args: object) -> ResultT:
+    async def run(self, work: Callable[..., ResultT], *args: object, times: float = 1.0) -> ResultT:
         """Runs blocking work off the event loop, as a call of the stage.
+
+        Args:
+            work: what to do.
+            args: its arguments.
+            times: its limit, in those of an ordinary call.
 
         Raises:
             TimedOut: after timeout_s, waiting for the thread included.
         """
-        return await self.prepare(self._timed, work, *args)
+        return await self.prepare(self._timed, work, *args, times=times)
 
-    async def prepare(self, work: Callable[..., ResultT], *args: object) -> ResultT:
+    async def prepare(self, work: Callable[..., ResultT], *args: object, times: float = 1.0) -> ResultT:
         """The same for what comes before the calls, such as loading a voice: it does not count as one.
 
         Raises:
             TimedOut
         """
-        future = asyncio.wrap_future(self._thread.submit(self._watched, work, *args))
+        limit_s = times * self._timeout_s
+        future = asyncio.wrap_future(self._thread.submit(self._watched, limit_s, work, *args))
         try:
-            return await asyncio.wait_for(future, self._timeout_s)
+            return await asyncio.wait_for(future, limit_s)
         except TimeoutError:
-            raise TimedOut(f"{self._name} took longer than {self._timeout_s:g} s") from None
+            raise TimedOut(f"{self._name} took longer than {limit_s:g} s") from None
 
-    def _watched(self, work: Callable[..., ResultT], *args: object) -> ResultT:
-        self._running_since = time.monotonic()
+    def _watched(self, limit_s: float, work: Callable[..., ResultT], *args: object) -> ResultT:
+        self._running = time.monotonic(), limit_s
         try:
             return work(*args)
         finally:
-            self._running_since = None
+            self._running = None
 
     def _timed(self, work: Callable[..., ResultT], *args: object) -> ResultT:
         started = time.monotonic()
@@ -115,10 +122,12 @@ class Stage:
 
     async def load(self) -> tuple[int, int]:
         """Calls at work, and calls that wait for the thread."""
-        return int(self._running_since is not None), self._thread._work_queue.qsize()
+        return int(self._running is not None), self._thread._work_queue.qsize()
 
     async def check_health(self) -> None:
         """Serve replaces the replica when its thread hangs: no call may take twice its limit."""
-        since = self._running_since
-        if since is not None and time.monotonic() - since > 2 * self._timeout_s:
+        if self._running is None:
+            return
+        since, limit_s = self._running
+        if time.monotonic() - since > 2 * limit_s:
             raise RuntimeError(f"{self._name} hangs since {time.monotonic() - since:.0f} s")

@@ -67,7 +67,7 @@ def compose(settings: Settings, overrides: Mapping[str, Mapping[str, Any]]) -> A
     tts = configured(TTS, max_ongoing_requests=2, autoscaling_config=_tts_autoscaling(settings)).bind(
         voice.tts.engine, settings.tts_options, built, timeouts.tts_generation
     )
-    lipsync = configured(LipSync).bind(voice.lipsync.engine, voice.lipsync.options, built, timeouts.lipsync_generation)
+    lipsync = configured(LipSync).bind(voice.lipsync.engines, built, timeouts.lipsync_generation)
     rvc = configured(RVC, max_ongoing_requests=2 * voice.rvc.batch_size).bind(
         *(settings.rvc_choices, settings.models_folder, voice.rvc.memory_mb, voice.rvc.batch_size),
         *(voice.rvc.batch_wait_s, built, timeouts.rvc_conversion),

@@ -7,9 +7,10 @@ import functools
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 
@@ -33,11 +34,12 @@ def run(parsed: argparse.Namespace) -> int:
         print(line)
     for fault in settings.cast.characters.check():
         print(f"voices   FAILED: {fault}")
+    mouths = settings.voice.lipsync.engines
     results = [
         not settings.cast.characters.check(),
         _try(f"tts      {settings.voice.tts.engine}", lambda: _speak(settings)),
         *[_try(f"rvc      {name}", functools.partial(_convert, settings, name)) for name in settings.rvc_choices],
-        _try(f"lipsync  {settings.voice.lipsync.engine}", lambda: _follow(settings)),
+        *[_try(f"lipsync  {name}", functools.partial(_read, name, own)) for name, own in mouths.items()],
         _try("audio    Opus", _encode),
         *([_try("cache    level 2", lambda: _remember(settings))] if settings.cache.enabled else []),
     ]
@@ -82,9 +84,10 @@ def _convert(settings: Settings, name: str) -> str:
     return f"converted {engine.example.duration_s:.1f} s to {audio.sample_rate} Hz; {len(models)} models"
 
 
-def _follow(settings: Settings) -> str:
-    engine = engines.load("lipsync", settings.voice.lipsync.engine, settings.voice.lipsync.options)
-    return f"made {len(engine.track(engine.example).starts_s)} mouth shapes"
+def _read(name: str, options: Mapping[str, Any]) -> str:
+    engine = engines.load("lipsync", name, options)
+    reading = engine.read(engine.example)
+    return f"made {len(reading.visemes.starts_s)} mouth shapes by {reading.method}"
 
 
 def _remember(settings: Settings) -> str:

@@ -34,18 +34,18 @@ def in_process(settings: Settings, request: RenderRequest) -> Stages:
     choice = settings.voice
     load_tts = functools.cache(lambda: engines.load("tts", choice.tts.engine, settings.tts_options))
     load_voice = functools.cache(lambda voice_id: load_tts().load(voice_id))
-    load_lipsync = functools.cache(lambda: engines.load("lipsync", choice.lipsync.engine, choice.lipsync.options))
+    load_lipsync = functools.cache(lambda name: engines.load("lipsync", name, choice.lipsync.engines[name]))
 
     def speak(sentence: Any) -> Speech:
         speech: Speech = load_tts().speak(load_voice(sentence.voice_id), sentence)
         return speech
 
     tts = engines.node("tts", choice.tts.engine, settings.tts_options)
-    lipsync = engines.node("lipsync", choice.lipsync.engine, choice.lipsync.options)
+    lipsync = engines.combined("lipsync", choice.lipsync.engines)
     return Stages(
         tts=Step(replace(tts, weights=settings.voices.weights(request.voice_id)), _pending(speak)),
         rvc=_converter(settings, request.conversion) if request.conversion else None,
-        lipsync=Step(lipsync, _pending(lambda speech: load_lipsync().track(speech))),
+        lipsync=Step(lipsync, _pending(lambda speech, name: load_lipsync(name).read(speech))),
         join=recording.node(choice.media),
         admission=contextlib.nullcontext,
         in_flight=2,  # one is synthesised while the one before is joined and encoded

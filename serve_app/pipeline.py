@@ -13,7 +13,7 @@ from deployments.cache.memo import Memo
 from deployments.core import keys
 from deployments.core.errors import NothingToSpeak
 from deployments.core.keys import Node
-from deployments.core.types import RenderRequest, Speech, Take, Timing, VisemeTrack
+from deployments.core.types import Reading, RenderRequest, Speech, Take, Timing, VisemeTrack
 from deployments.media.recording import Recording
 from deployments.tts import sentences as splitter
 from deployments.tts.contract import Sentence
@@ -45,8 +45,8 @@ class Stages:
 
     tts: Step[Speech]
     """Sentence -> Speech."""
-    lipsync: Step[VisemeTrack]
-    """Speech -> VisemeTrack."""
+    lipsync: Step[Reading]
+    """Speech, name of the engine -> Reading."""
     join: Node
     """What makes a Take of them: a Recording."""
     admission: Callable[[], AbstractAsyncContextManager[object]]
@@ -100,7 +100,7 @@ def _whole(stages: Stages, request: RenderRequest, language: str) -> tuple[tuple
     """What the key of a whole render is made of: what is spoken, by what, with which timing."""
     spoken = (request.text, request.voice_id, request.speed, request.speaker, request.conversion, language)
     rvc = stages.rvc and stages.rvc.node
-    return spoken, (splitter.VERSION, stages.tts.node, rvc, stages.lipsync.node), request.timing
+    return spoken, (splitter.VERSION, stages.tts.node, rvc, stages.lipsync.node, request.lipsync), request.timing
 
 
 async def _speak(stages: Stages, request: RenderRequest, language: str, recording: Recording, memo: Memo) -> Take:
@@ -123,10 +123,10 @@ async def _speak(stages: Stages, request: RenderRequest, language: str, recordin
             if stages.rvc:
                 speech = await memo.run(stages.rvc.node, stages.rvc.call, speech, request.conversion)
                 made.append(speech)
-            track = await memo.run(stages.lipsync.node, stages.lipsync.call, speech)
-            made.append(track)
-            # The track first: the next sentence may start as soon as the models are done with this one.
-            shapes = await track
+            reading = await memo.run(stages.lipsync.node, stages.lipsync.call, speech, request.lipsync)
+            made.append(reading)
+            # The shapes first: the next sentence may start as soon as the models are done with this one.
+            shapes = (await reading).visemes
         except BaseException:
             for value in reversed(made):
                 value.cancel()

@@ -78,7 +78,7 @@ class RemoteStages:
         stages = Stages(
             tts=self._step(tts, **spoken),
             rvc=rvc,
-            lipsync=self._step(lipsync, method_name="track"),
+            lipsync=self._step(lipsync, method_name="read"),
             join=recording.node(self._settings.voice.media),
             admission=admission,
             in_flight=self._tts_replicas + 1,

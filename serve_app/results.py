@@ -117,6 +117,7 @@ def describe(
         stage: StageTiming(round(tally.seconds * 1000, 1), tally.calls, tally.cached)
         for stage, tally in tallies.items()
     }
+    converter = {"rvc": request.conversion.engine} if request.conversion else {}
     animation = take.animation
     viseme_set: VisemeSet = request.viseme_set
     shapes = arkit(animation.visemes, animation.eyes) if viseme_set == "arkit" else None
@@ -130,7 +131,7 @@ def describe(
         eye_events=animation.eyes.events,
         words=animation.words,
         language=language,
-        engines={**engines, **({"rvc": request.conversion.engine} if request.conversion else {})},
+        engines={**engines, **converter, "lipsync": request.lipsync},
         stages=stages,
         cached=all(stage.calls == stage.cached for stage in stages.values()),
     )

@@ -75,12 +75,21 @@ class Conversions(Section):
     """How long the first sentence of a batch waits for others."""
 
 
+class LipSyncChoice(Section):
+    """What moves the mouth."""
+
+    default: Literal["auto", "phonemes"] = "auto"
+    """auto: the best that the input allows: phonemes for what a voice speaks."""
+    engines: dict[str, dict[str, Any]] = {"phonemes": {}}
+    """Engine of the lipsync room -> its Options. A request may say which of them."""
+
+
 class Voice(Section):
     """Voices and what is made of their speech."""
 
     tts: EngineChoice = EngineChoice(engine="piper")
     rvc: Conversions = Conversions()
-    lipsync: EngineChoice = EngineChoice(engine="phonemes")
+    lipsync: LipSyncChoice = LipSyncChoice()
     default: str | None = None
     """ID of the default voice; else en_US-lessac-medium if installed, else en_US-joe-medium."""
     characters: Path = Path(__file__).parents[1] / "configs" / "voices.yaml"

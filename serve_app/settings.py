@@ -141,7 +141,7 @@ class Settings(BaseSettings):
     @property
     def engines(self) -> dict[str, str]:
         """Room -> engine."""
-        return {"tts": self.voice.tts.engine, "lipsync": self.voice.lipsync.engine}
+        return {"tts": self.voice.tts.engine}
 
     @property
     def cache_url(self) -> str:

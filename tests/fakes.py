@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from deployments.core.keys import Node
-from deployments.core.types import AudioClip, PhonemeSpan, Speech, VisemeTrack
+from deployments.core.types import AudioClip, PhonemeSpan, Reading, Speech, VisemeTrack
 from deployments.core.visemes import INDEX
 from deployments.media import recording
 from deployments.media.recording import MediaOptions
@@ -36,7 +36,7 @@ class Theatre:
         """The DAG's stages."""
         return Stages(
             tts=Step(Node("tts", "theatre", "1", "{}"), lambda sentence: asyncio.ensure_future(self._speak(sentence))),
-            lipsync=Step(Node("lipsync", "theatre", "1", "{}"), _track),
+            lipsync=Step(Node("lipsync", "theatre", "1", "{}"), _read),
             join=recording.node(MediaOptions()),
             admission=contextlib.nullcontext,
             in_flight=in_flight,
@@ -59,14 +59,15 @@ class Theatre:
         return Speech(clip, (PhonemeSpan("a", 0.0, seconds),), (), sentence.text, "en_US")
 
 
-def _track(speech: Pending[Speech] | Speech) -> Pending[VisemeTrack]:
+def _read(speech: Pending[Speech] | Speech, _engine: str) -> Pending[Reading]:
     return asyncio.ensure_future(_shapes(speech))
 
 
-async def _shapes(speech: Pending[Speech] | Speech) -> VisemeTrack:
+async def _shapes(speech: Pending[Speech] | Speech) -> Reading:
     spoken = speech if isinstance(speech, Speech) else await speech
     visemes = np.array([INDEX["AA"]], np.uint8)
-    return VisemeTrack(np.zeros(1), visemes, np.ones(1, np.float32), spoken.audio.duration_s)
+    track = VisemeTrack(np.zeros(1), visemes, np.ones(1, np.float32), spoken.audio.duration_s)
+    return Reading(track, spoken.words, spoken.text, "theatre", 1.0, ())
 
 
 async def at_once(_text: str) -> None:

@@ -218,5 +218,7 @@ class RenderRequest:
     """Also as an audio file of this format, sentence by sentence."""
     conversion: Conversion | None = None
     """What becomes of the voice."""
+    lipsync: str = "phonemes"
+    """Name of a file in the engines/ of the lipsync room."""
     character: str = ""
     """The name that was asked for, where it stands for a voice and its conversion."""

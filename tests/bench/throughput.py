@@ -70,7 +70,7 @@ async def _deploy(replicas: int, data: Path) -> Stages:
     lipsync_node, _ = await lipsync.node.remote()
     stages = Stages(
         Step(tts_node, lambda sentence: speak.remote(sentence, tts_node)),
-        Step(lipsync_node, lambda speech: lipsync.track.remote(speech, lipsync_node)),
+        Step(lipsync_node, lambda speech, name: lipsync.read.remote(speech, name, lipsync_node)),
         recording.node(MediaOptions()),
         admission=contextlib.nullcontext,
         in_flight=replicas + 1,

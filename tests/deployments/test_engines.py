@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 import deployments
 from deployments.core import engines
-from deployments.core.types import AudioClip, Speech, VisemeTrack
+from deployments.core.types import AudioClip, Reading, Speech
 from deployments.rvc.contract import Part
 from deployments.rvc.folder import ENGINE
 from deployments.tts.contract import Sentence
@@ -27,8 +27,8 @@ def _speak(engine: Any) -> Any:
     return engine.speak(voice, Sentence(engine.example, engine.default_voice))
 
 
-def _track(engine: Any) -> Any:
-    return engine.track(engine.example)
+def _read(engine: Any) -> Any:
+    return engine.read(engine.example)
 
 
 def _convert(engine: Any) -> Any:
@@ -49,7 +49,7 @@ def _model(engine: Any) -> str:
 VERBS: dict[str, tuple[Callable[[Any], Any], type]] = {
     "tts": (_speak, Speech),
     "rvc": (_convert, AudioClip),
-    "lipsync": (_track, VisemeTrack),
+    "lipsync": (_read, Reading),
 }
 """Room -> how its verb runs on the example, and what comes out."""
 

@@ -271,7 +271,7 @@ def test_a_shard_that_dies_between_two_stages_takes_nobody_with_it(own: Settings
     render(client, text)
     entries(client)
     spoken = ray.get(held(own, text), timeout=WAIT_S)
-    track = keys.key(engines.node("lipsync", "phonemes", {}), [keys.digest(spoken)])
+    track = keys.key(engines.combined("lipsync", {"phonemes": {}}), [keys.digest(spoken), keys.digest("phonemes")])
     forget(own, track)
     (stage,) = replica_processes(A, "LipSync")
     with ThreadPoolExecutor(1) as pool:
@@ -524,7 +524,7 @@ def test_other_options_of_an_engine_are_another_stage(
     old = render(client, text)
     entries(client)
     assert render(neighbour, text)["cached"] is True
-    options = own.voice.lipsync.model_copy(update={"options": {"quietest": 0.05}})
+    options = own.voice.lipsync.model_copy(update={"engines": {"phonemes": {"quietest": 0.05}}})
     run(changed(changed(own, "voice", lipsync=options), "cache", shards=2), B)
     new = render(neighbour, text)
     assert new["cached"] is False and ran(new) == {"join": (1, 1), "tts": (1, 0), "lipsync": (1, 1)}

@@ -73,7 +73,7 @@ def test_no_old_value_is_served_after_a_rollout(own: Settings, url: str) -> None
         old = [render(client, text) for text in TEXTS]
         for text in TEXTS:
             render(client, text, viseme_set="oculus")
-    options = own.voice.lipsync.model_copy(update={"options": {"quietest": 0.05}})
+    options = own.voice.lipsync.model_copy(update={"engines": {"phonemes": {"quietest": 0.05}}})
     deploy(changed(own, "voice", lipsync=options))
     with http(url) as client:
         for text, former in zip(TEXTS, old, strict=True):

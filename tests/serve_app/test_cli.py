@@ -89,7 +89,7 @@ def test_serve_refuses_what_is_no_port(tmp_path: Path, port: str, words: str) ->
 
 def test_check_fails_when_an_engine_does(tmp_path: Path, voices_dir: Path) -> None:
     broken = voices_dir / f"{BROKEN}.onnx"
-    done = run("check", folder=tmp_path, PIPER_MODEL=str(broken), AVATAR_VOICE__LIPSYNC='{"engine": "no-such"}')
+    done = run("check", folder=tmp_path, PIPER_MODEL=str(broken), AVATAR_VOICE__LIPSYNC='{"engines": {"no-such": {}}}')
     assert done.returncode == 1 and "FAILED: there is no lipsync engine 'no-such'" in done.stdout
 
 

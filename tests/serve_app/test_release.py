@@ -11,6 +11,6 @@ def test_equal_builds_are_one_release() -> None:
 
 
 def test_other_engine_options_are_another_and_other_limits_are_not() -> None:
-    lipsync = {"engine": "phonemes", "options": {"quietest": 0.5}}
+    lipsync = {"engines": {"phonemes": {"quietest": 0.5}}}
     assert release(Settings.model_validate({"voice": {"lipsync": lipsync}})) != release(Settings())
     assert release(Settings.model_validate({"limits": {"max_queued_requests": 3}})) == release(Settings())
