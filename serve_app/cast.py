@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from deployments.core import engines
 from deployments.core.errors import AvatarError, BadInput
 from deployments.core.types import Conversion, RenderRequest
-from deployments.rvc.folder import ModelFolder
+from deployments.rvc.folder import ModelFolder, file_name
 from deployments.tts.voices import VoiceInfo, VoiceLibrary, catalogue
 
 from .characters import Character, Characters
@@ -31,21 +31,25 @@ class CharacterInfo:
 class Cast:
     """Of this machine. Blocking: a few stat calls each."""
 
-    def __init__(self, library: VoiceLibrary, characters: Characters, models: ModelFolder) -> None:
+    def __init__(
+        self, library: VoiceLibrary, characters: Characters, models: ModelFolder, default: str | None = None
+    ) -> None:
         """
         Args:
             library: the voices.
             characters: made of them.
             models: what they are converted with.
+            default: a voice or character; that of the library if left out.
         """
+        self._default = default
         self.library = library
         self.characters = characters
         self.models = models
 
     @property
     def default(self) -> str:
-        """ID of the voice used when a request names none."""
-        return self.library.default
+        """ID of the voice or character used when a request names none."""
+        return self._default or self.library.default
 
     def choose(self, request: RenderRequest) -> RenderRequest:
         """The request with the voice that speaks, and all that becomes of it.
@@ -59,7 +63,7 @@ class Cast:
         if character:
             request = replace(
                 request,
-                voice_id=character.tts or self.default,
+                voice_id=character.tts or self.library.default,
                 speed=min(MAX_SPEED, max(MIN_SPEED, request.speed * character.speed)),
                 speaker=request.speaker or character.speaker,
                 character=name,
@@ -92,7 +96,7 @@ class Cast:
         return [self._info(character) for _, character in sorted(self.characters.all().items())]
 
     def _info(self, character: Character) -> CharacterInfo:
-        voice_id = character.tts or self.default
+        voice_id = character.tts or self.library.default
         lacks = []
         voice = self.library.installed().get(voice_id) or catalogue().get(voice_id)
         for look in (lambda: self.library.find(voice_id), lambda: self._check(character)):
@@ -111,15 +115,16 @@ def _conversion(asked: Conversion | None, character: Character | None) -> Conver
     """What a request asks for, on top of the character where both mean the same engine; all parameters filled in."""
     if asked is None and character is None:
         return None
-    given = json.loads(asked.parameters) if asked else {}
+    given = engines.given("rvc", asked.engine, json.loads(asked.parameters)) if asked else {}
     model = asked.model if asked else ""
     engine = asked.engine if asked else character.engine  # type: ignore[union-attr]
     if character and character.engine == engine:
         model = model or character.model
-        given = {**(character.parameters if model == character.model else {}), **given}
+        same = file_name(model) == file_name(character.model)
+        given = {**(character.parameters if same else {}), **given}
     if engine == "rvc" and not model:
         raise BadInput(
             "voice.model: the engine rvc needs a voice model.",
             hint="Name one of the folder of models, or as voice_id a character that has one (GET /v1/voices).",
         )
-    return Conversion(engine, model, engines.parameters("rvc", engine, given))
+    return Conversion(engine, file_name(model), engines.parameters("rvc", engine, given))

@@ -23,8 +23,8 @@ from deployments.core.keys import file_state
 logger = logging.getLogger("ray.serve")
 
 SECTION = "characters"
-_MAX_BYTES = 1_000_000
-"""Of a file: thousands of characters."""
+_MAX_BYTES, _MAX_CHARACTERS = 1_000_000, 5000
+"""Of a file."""
 
 
 class Entry(BaseModel):
@@ -39,18 +39,26 @@ class Entry(BaseModel):
     """Times the speed of a request."""
     rvc_model: str = ""
     """Checkpoint in the folder of models; its index lies beside it."""
+    rvc_speaker: int | None = None
+    """Of a model with several; `speaker` is that of the voice."""
     engine: str = ""
     """rvc where there is an rvc_model, else world."""
 
     @model_validator(mode="after")
     def _parameters_fit(self) -> Entry:
         try:
-            engines.parameters("rvc", self.converter, self.model_extra or {})
+            engines.given("rvc", self.converter, self.parameters)
         except BadInput as error:
             raise ValueError(str(error)) from error
         if bool(self.rvc_model) != (self.converter == "rvc"):
             raise ValueError("rvc_model and the engine rvc go together")
         return self
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Of its engine, as written."""
+        own = {} if self.rvc_speaker is None else {"speaker": self.rvc_speaker}
+        return {**(self.model_extra or {}), **own}
 
     @property
     def converter(self) -> str:
@@ -70,7 +78,7 @@ class Character:
     engine: str
     model: str
     parameters: Mapping[str, Any] = field(hash=False)
-    """As written; the engine's defaults fill the rest."""
+    """Those that are written, by the engine's own names; its defaults fill the rest."""
 
 
 class Characters:
@@ -102,7 +110,7 @@ class Characters:
         return [path for path in (self._file, *sorted(self._folder.glob("*.yaml"))) if path.is_file()]
 
 
-@functools.lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=10_000)
 def _known(path: Path, *_state: int) -> Mapping[str, Character]:
     try:
         return read(path)
@@ -129,11 +137,15 @@ def read(path: Path) -> dict[str, Character]:
         if path.stat().st_size > _MAX_BYTES:
             raise ValueError(f"{path}: more than {_MAX_BYTES} bytes")
         document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise ValueError(f"{path}: {error}") from error
+    except ValueError:
+        raise
+    except Exception as error:  # values that are none of their type make PyYAML raise anything
+        raise ValueError(f"{path}: {type(error).__name__}: {error}") from error
     section = document.get(SECTION) if isinstance(document, dict) else None
     if not isinstance(document, dict) or set(document) - {SECTION} or not isinstance(section or {}, dict):
         raise ValueError(f"{path}: one section is wanted, {SECTION}, with a line for each character")
+    if len(section or {}) > _MAX_CHARACTERS:
+        raise ValueError(f"{path}: more than {_MAX_CHARACTERS} characters")
     return {name: parse(path, name, entry) for name, entry in (section or {}).items()}
 
 
@@ -150,5 +162,5 @@ def parse(path: Path, name: object, written: object) -> Character:
     except ValidationError as error:
         reasons = "; ".join(f"{'.'.join(map(str, each['loc'])) or name}: {each['msg']}" for each in error.errors())
         raise ValueError(f"{path}: {name}: {reasons}") from error
-    extra = entry.model_extra or {}
-    return Character(name, entry.tts, entry.speaker, entry.speed, entry.converter, entry.rvc_model, extra)
+    parameters = engines.given("rvc", entry.converter, entry.parameters)
+    return Character(name, entry.tts, entry.speaker, entry.speed, entry.converter, entry.rvc_model, parameters)

@@ -14,6 +14,7 @@ import yaml
 from deployments.core.errors import BadInput
 from deployments.core.types import Conversion
 from deployments.rvc.folder import VOICES
+from deployments.tts.voices import catalogue
 
 from . import characters, config_file
 from .settings import Settings
@@ -34,10 +35,10 @@ def add_voice(parsed: argparse.Namespace) -> int:
     if not _NAME.fullmatch(name):
         raise BadInput(f"{name!r} is no name for a character.", hint="Choose one with --name: letters, digits, . _ -")
     folder = settings.models_folder / VOICES
-    taken = [path for path in (folder / f"{name}.pth", folder / f"{name}.yaml") if path.exists()]
-    if taken or name in settings.cast.characters.all():
-        where = taken[0] if taken else settings.voice.characters
-        raise BadInput(f"There is a character {name} already: {where}", hint="Delete it first, or choose a --name.")
+    taken = [path for ending in ("pth", "index", "yaml") if (path := folder / f"{name}.{ending}").exists()]
+    if taken or name in settings.cast.characters.all() or name in settings.voices.installed() or name in catalogue():
+        where = taken[0] if taken else "a voice or character"
+        raise BadInput(f"The name {name} is taken: {where}", hint="Delete it first, or choose a --name.")
     entry = {"tts": parsed.tts, "pitch_semitones": parsed.pitch_semitones, "speed": parsed.speed}
     entry = {"rvc_model": f"{name}.pth", **{key: value for key, value in entry.items() if value is not None}}
     characters.parse(folder / f"{name}.yaml", name, entry)

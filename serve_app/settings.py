@@ -100,7 +100,19 @@ class Settings(BaseSettings):
     @property
     def voices(self) -> VoiceLibrary:
         """The voices of this machine."""
-        return VoiceLibrary(self.voices_folder, self.voice.model, self.voice.default)
+        return VoiceLibrary(self.voices_folder, self.voice.model, self._default_voice)
+
+    @property
+    def characters(self) -> Characters:
+        """Names for voices and what becomes of them."""
+        return Characters(self.voice.characters, self.models_folder / VOICES)
+
+    @property
+    def _default_voice(self) -> str | None:
+        """The voice that speaks where a character is the default."""
+        default = self.voice.default
+        character = self.characters.all().get(default) if default else None
+        return character.tts or None if character else default
 
     @property
     def voices_folder(self) -> Path:
@@ -115,7 +127,7 @@ class Settings(BaseSettings):
     @property
     def tts_options(self) -> dict[str, Any]:
         """Options of the TTS engine: where the voices are, and what the file adds."""
-        library = {"voices_dir": self.voices_folder, "model": self.voice.model, "default_voice": self.voice.default}
+        library = {"voices_dir": self.voices_folder, "model": self.voice.model, "default_voice": self._default_voice}
         return {**library, **self.voice.tts.options}
 
     @property
@@ -135,8 +147,7 @@ class Settings(BaseSettings):
     @property
     def cast(self) -> Cast:
         """Who can speak on this machine."""
-        written = Characters(self.voice.characters, self.models_folder / VOICES)
-        return Cast(self.voices, written, self.voice_models)
+        return Cast(self.voices, self.characters, self.voice_models, self.voice.default)
 
     @property
     def engines(self) -> dict[str, str]:

@@ -73,20 +73,33 @@ def combined(room: str, choices: Mapping[str, Mapping[str, Any]]) -> Node:
     )
 
 
-def parameters(room: str, name: str, given: Mapping[str, Any]) -> str:
+def parameters(room: str, name: str, chosen: Mapping[str, Any]) -> str:
     """All `Parameters` of an engine as canonical JSON: equal choices are equal texts.
 
     Raises:
         BadInput: no such engine, or a parameter that it does not take.
     """
+    return json.dumps(_checked(room, name, chosen).model_dump(mode="json"), sort_keys=True)
+
+
+def given(room: str, name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that are chosen, by their own names.
+
+    Raises:
+        BadInput: as `parameters`.
+    """
+    named: dict[str, Any] = _checked(room, name, chosen).model_dump(mode="json", exclude_unset=True)
+    return named
+
+
+def _checked(room: str, name: str, chosen: Mapping[str, Any]) -> Any:
     try:
-        chosen = _module(room, name).Parameters(**given).model_dump(mode="json")
-    except ValueError as error:  # pydantic's ValidationError is one
+        return _module(room, name).Parameters(**chosen)
+    except (ValueError, TypeError) as error:  # pydantic's ValidationError is a ValueError; a key may be no text
         raise BadInput(f"voice: {_reasons(error)}", hint="GET /docs shows what each engine takes.") from error
-    return json.dumps(chosen, sort_keys=True)
 
 
-def _reasons(error: ValueError) -> str:
+def _reasons(error: Exception) -> str:
     """In one line; of pydantic's errors without the values, which may be long."""
     faults = error.errors(include_url=False, include_input=False) if hasattr(error, "errors") else []
     return "; ".join(": ".join([".".join(map(str, each["loc"])), each["msg"]]).lstrip(": ") for each in faults) or str(

@@ -29,6 +29,11 @@ class ModelFiles:
     """faiss index of the features it was trained with."""
 
 
+def file_name(model: str) -> str:
+    """A model without the folders that may be named in front of it (models/rvc/Ara.pth): one spelling for each."""
+    return model.removeprefix("models/").removeprefix(f"{VOICES}/")
+
+
 class ModelFolder:
     """The models of this machine, as `avatar-serve models` and `avatar-serve voices add` leave them."""
 
@@ -62,7 +67,7 @@ class ModelFolder:
         Raises:
             UnknownVoice: it is not there, or not inside the folder.
         """
-        name = model.removeprefix("models/").removeprefix(f"{VOICES}/")
+        name = file_name(model)
         path = self.folder / VOICES / name
         plain = name == Path(name).name and name.endswith(".pth") and "\x00" not in name
         if not (plain and self._confined(path)):
@@ -113,6 +118,11 @@ class ModelFolder:
         """
         return tuple(number for path in self._files(conversion) for number in file_state(path))
 
+    def shared_state(self) -> tuple[int, ...]:
+        """Changes with the files that all models of an engine share; for this machine alone."""
+        shared = [*self._contentvec_files(), *([self.rmvpe] if self.rmvpe.is_file() else [])]
+        return tuple(number for path in shared for number in file_state(path))
+
     def _files(self, conversion: Conversion) -> list[Path]:
         if not conversion.model:
             return []
@@ -137,4 +147,7 @@ class ModelFolder:
 
     def _confined(self, path: Path) -> bool:
         """A file that lies where its name says: what comes from a stranger must lead nowhere else."""
-        return path.is_file() and path.resolve().is_relative_to(self.folder.resolve())
+        try:
+            return path.is_file() and path.resolve().is_relative_to(self.folder.resolve())
+        except OSError:  # a name that is too long, links that go round
+            return False

@@ -28,6 +28,10 @@ class Loaded(Generic[ModelT]):
     def __len__(self) -> int:
         return len(self._models)
 
+    def clear(self) -> None:
+        """Nothing is in memory any more."""
+        self._models.clear()
+
     def get(self, name: str, load: Callable[[], tuple[ModelT, int]]) -> ModelT:
         """A model, loaded unless it is there.
 

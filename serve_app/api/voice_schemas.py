@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.core.types import Conversion
 from deployments.rvc.engines import rvc, world
@@ -17,6 +17,8 @@ from ..cast import CharacterInfo
 class WorldVoice(world.Parameters):
     """An effect on the voice: pitch and formants."""
 
+    model_config = ConfigDict(strict=True)
+
     engine: Literal["world"]
 
     def to_conversion(self) -> Conversion:
@@ -26,6 +28,8 @@ class WorldVoice(world.Parameters):
 
 class RvcVoice(rvc.Parameters):
     """Another voice, by a model of RVC."""
+
+    model_config = ConfigDict(strict=True)
 
     engine: Literal["rvc"]
     model: Annotated[

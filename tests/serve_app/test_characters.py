@@ -13,6 +13,7 @@ from deployments.rvc.folder import ModelFolder
 from deployments.tts.voices import BUNDLED_VOICE, VoiceLibrary
 from serve_app.cast import Cast
 from serve_app.characters import Characters, read
+from serve_app.settings import Settings
 
 OURS = Path(__file__).parents[2] / "configs" / "voices.yaml"
 ARA = """
@@ -66,6 +67,10 @@ def test_ours_are_sound() -> None:
         ("characters: {ara: {engine: magic}}", "magic"),
         ("characters: {ara: {speed: 3}}", "speed"),
         ("characters: {ara: {pitch: 0.1, pitch_semitones: 1}}", "not both"),
+        ("characters: {ara: {speed: !!bool foo}}", "KeyError"),
+        ("characters: {ara: {speed: !!int ''}}", "IndexError"),
+        ("characters: {ara: {speed: !!timestamp foo}}", "AttributeError"),
+        ("characters: {ara: {rvc_model: A.pth, 3: 4}}", "ara"),
         ("characters: {ara: !!python/object/apply:os.system [id]}", "constructor"),
     ],
 )
@@ -97,7 +102,7 @@ def test_a_plain_voice_stays_what_it_is(cast: Cast) -> None:
 def test_a_character_is_its_voice_its_model_and_its_parameters(cast: Cast) -> None:
     chosen = _chosen(cast, voice_id="ara")
     assert chosen.voice_id == BUNDLED_VOICE and chosen.character == "ara" and chosen.speed == 0.95
-    assert chosen.conversion and (chosen.conversion.engine, chosen.conversion.model) == ("rvc", "models/rvc/Ara.pth")
+    assert chosen.conversion and (chosen.conversion.engine, chosen.conversion.model) == ("rvc", "Ara.pth")
     parameters = _parameters(chosen)
     assert parameters["pitch_semitones"] == pytest.approx(1.44) and parameters["index_rate"] == 0.65
     assert parameters["protect"] == 0.33  # the engine's default is filled in
@@ -111,13 +116,41 @@ def test_speeds_multiply_within_what_a_voice_can_do(cast: Cast, asked: float, sp
 
 def test_a_request_changes_what_it_names_and_keeps_the_rest(cast: Cast) -> None:
     changed = _chosen(cast, voice_id="ara", conversion=Conversion("rvc", "", '{"index_rate": 0.1}'))
-    assert changed.conversion and changed.conversion.model == "models/rvc/Ara.pth"
+    assert changed.conversion and changed.conversion.model == "Ara.pth"
     assert _parameters(changed)["index_rate"] == 0.1
     assert _parameters(changed)["pitch_semitones"] == pytest.approx(1.44)
     other = _chosen(cast, voice_id="ara", conversion=Conversion("rvc", "Bea.pth"))
     assert _parameters(other)["index_rate"] == 0.75  # another model has nothing of hers
     effect = _chosen(cast, voice_id="ara", conversion=Conversion("world", "", '{"formant": 1.2}'))
     assert _parameters(effect) == {"pitch_semitones": 0.0, "formant": 1.2}
+
+
+def test_a_pitch_in_octaves_can_be_changed_in_either_unit(cast: Cast) -> None:
+    for wish, semitones in (('{"pitch_semitones": 5}', 5.0), ('{"pitch": 0.5}', 6.0)):
+        changed = _chosen(cast, voice_id="ara", conversion=Conversion("rvc", "", wish))
+        assert _parameters(changed)["pitch_semitones"] == semitones and _parameters(changed)["index_rate"] == 0.65
+
+
+def test_a_model_has_one_name(cast: Cast) -> None:
+    spellings = ("Ara.pth", "rvc/Ara.pth", "models/rvc/Ara.pth")
+    assert len({_chosen(cast, voice_id="ara", conversion=Conversion("rvc", each)) for each in spellings}) == 1
+    long = Conversion("rvc", "é" * 150 + ".pth")
+    with pytest.raises(UnknownVoice):
+        _chosen(cast, conversion=long)
+
+
+def test_the_speaker_of_the_model_is_not_that_of_the_voice(cast: Cast, tmp_path: Path) -> None:
+    (tmp_path / "voices.yaml").write_text(
+        "characters: {two: {rvc_model: Ara.pth, rvc_speaker: 3, speaker: '7'}}", encoding="utf-8"
+    )
+    chosen = _chosen(cast, voice_id="two")
+    assert chosen.speaker == "7" and _parameters(chosen)["speaker"] == 3
+
+
+def test_a_character_may_be_the_default(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"voice": {"default": "joe-deep"}, "storage": {"data_dir": tmp_path}})
+    assert settings.cast.default == "joe-deep" and settings.tts_options["default_voice"] == BUNDLED_VOICE
+    assert settings.cast.choose(RenderRequest("Hello.", "")).character == "joe-deep"
 
 
 def test_equal_wishes_are_equal_requests(cast: Cast) -> None:

@@ -19,12 +19,12 @@ from tests.shared import SHARED, shared
 DATA = SHARED / "data" / "rvc"
 
 
-def write_contentvec(models: Path) -> None:
+def write_contentvec(models: Path, seed: int = 4) -> None:
     """A small HuBERT with the layers and widths that RVC needs, in the layout of transformers."""
     folder = models / "contentvec"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     settings = json.loads(shared(DATA / "hubert_config.json").read_text(encoding="utf-8"))
-    torch.manual_seed(4)
+    torch.manual_seed(seed)
     weights = HubertModel(HubertConfig(**settings)).state_dict()
     projection = torch.nn.Linear(PHONE_WIDTHS["v2"], PHONE_WIDTHS["v1"]).state_dict()
     weights |= {f"final_proj.{name}": tensor for name, tensor in projection.items()}

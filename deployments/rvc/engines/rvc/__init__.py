@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.rvc.parameters import Pitched
 
-VERSION = ", ".join(["1", *(f"{name} {version(name)}" for name in ("torch", "transformers", "faiss-cpu", "swift-f0"))])
+_LIBRARIES = ("torch", "transformers", "faiss-cpu", "swift-f0", "soxr", "scipy", "pyworld-prebuilt")
+VERSION = ", ".join(["1", *(f"{name} {version(name)}" for name in _LIBRARIES)])
 
 
 class Options(BaseModel):
