@@ -30,8 +30,12 @@ close to it in their decoder, with 15,360."""
 _V1_LAYER = 9
 """v1 was trained on the projection of this layer, v2 on the last one."""
 _MAX_CONFIG_BYTES = 1 << 20
-_MAX_CONFIG = {"hidden_size": 2048, "num_hidden_layers": 48, "intermediate_size": 8192, "vocab_size": 1 << 20}
-"""Bounds of what is built before the shapes are compared; twice a large HuBERT."""
+_SIZES = {
+    "hidden_size": (PHONE_WIDTHS["v2"], PHONE_WIDTHS["v2"]),
+    "num_hidden_layers": (_V1_LAYER, 48),
+    "intermediate_size": (1, 8192),
+}
+"""Least and most: of what voices need, and of what is built before the shapes are compared; twice a large HuBERT."""
 _RENAMED = {
     "encoder.pos_conv_embed.conv.weight_g": "encoder.pos_conv_embed.conv.parametrizations.weight.original0",
     "encoder.pos_conv_embed.conv.weight_v": "encoder.pos_conv_embed.conv.parametrizations.weight.original1",
@@ -54,9 +58,6 @@ class ContentVec(nn.Module):
         super().__init__()
         settings = _read_json(folder / "config.json")
         weights = _read_weights(folder)
-        width = settings.get("hidden_size")
-        if width != PHONE_WIDTHS["v2"]:
-            raise BadModel(f"{folder.name}/config.json: hidden_size is not {PHONE_WIDTHS['v2']}.")
         try:
             with torch.device("meta"):
                 self.hubert = HubertModel(_config(settings))
@@ -106,10 +107,10 @@ class ContentVec(nn.Module):
 
 
 def _config(settings: dict[str, Any]) -> HubertConfig:
-    for name, most in _MAX_CONFIG.items():
-        value = settings.get(name, 1)
-        if type(value) is not int or not 1 <= value <= most:
-            raise ValueError(f"{name} is no whole number from 1 to {most}")
+    for name, (least, most) in _SIZES.items():
+        value = settings.get(name, HubertConfig().to_dict()[name])
+        if type(value) is not int or not least <= value <= most:
+            raise ValueError(f"{name} is no whole number from {least} to {most}")
     return HubertConfig(**{**settings, "apply_spec_augment": False})
 
 

@@ -63,7 +63,8 @@ def to_model_rate(clip: AudioClip) -> NDArray[np.float64]:
     """(N,) float64 at 16 kHz, within the level that the model knows."""
     samples = clip.samples
     if clip.sample_rate != SAMPLE_RATE:
-        samples = soxr.resample(samples, clip.sample_rate, SAMPLE_RATE)
+        resampled = soxr.resample(samples, clip.sample_rate, SAMPLE_RATE)
+        samples = resampled if len(resampled) else samples[:1]  # two samples at 48 kHz are none at 16 kHz
     peak = float(np.abs(samples).max(initial=0)) / _PEAK
     return samples.astype(np.float64) / max(1.0, peak)
 
