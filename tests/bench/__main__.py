@@ -1,4 +1,4 @@
-"""Runs all benchmarks, or those named: python -m tests.bench latency cache jobs throughput lipsync accuracy."""
+"""Runs all benchmarks, or those named: python -m tests.bench latency cache jobs throughput lipsync accuracy rvc."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 from tests import environment  # noqa: F401  # before anything imports Ray
 
-from . import accuracy, cache, jobs, latency, lipsync, throughput
+from . import accuracy, cache, jobs, latency, lipsync, rvc, throughput
 
 BENCHES = {
     "lipsync": lipsync.run,
@@ -16,6 +16,7 @@ BENCHES = {
     "cache": cache.run,
     "jobs": jobs.run,
     "throughput": throughput.run,
+    "rvc": rvc.run,
 }
 
 
