@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import VoiceConfig
@@ -58,6 +59,8 @@ class Synthesizer(nn.Module):
         self.flow = InverseFlow(config)
         self.dec = Decoder(config)
         self.emb_g = nn.Embedding(config.speakers, config.gin_channels)
+        self.windows: tuple[int, ...] = ()
+        """Sizes, rising, in which frames are decoded, for devices to which a new size is dear; none for all at once."""
         self._hop = config.hop
         self._context = context_frames(config)
 
@@ -88,12 +91,35 @@ class Synthesizer(nn.Module):
         if frames.pitchf is not None and frames.noise_source is not None:
             source = self.dec.m_source(frames.pitchf, frames.noise_source).to(dtype)
         first, last, _ = wanted.indices(z.shape[-1])
-        seen = slice(max(0, first - self._context), last + self._context)
-        if source is not None:
-            source = source[..., seen.start * self._hop : seen.stop * self._hop]
-        audio = self.dec((z * mask)[..., seen], speaker, source)
-        audio = audio[:, 0, (first - seen.start) * self._hop :][:, : (last - first) * self._hop]
+        audio = self._decode(z * mask, speaker, source, first, last)
         return Sound(audio.float(), m_p, logs_p, z)
+
+    def _decode(self, z: Tensor, speaker: Tensor, source: Tensor | None, first: int, last: int) -> Tensor:
+        """Sound (B, (last - first) * hop) of frames, at once or window by window."""
+        if not self.windows:
+            start, stop = max(0, first - self._context), min(z.shape[-1], last + self._context)
+            whole = self._decode_span(z, speaker, source, start, stop)
+            return whole[:, (first - start) * self._hop : (last - start) * self._hop]
+        parts = []
+        while first < last:
+            size = next((size for size in self.windows if size >= last - first), self.windows[-1])
+            start, stop = first - self._context, first + size + self._context
+            part = self._decode_span(z, speaker, source, start, stop)
+            parts.append(part[:, self._context * self._hop :][:, : min(size, last - first) * self._hop])
+            first += size
+        return torch.cat(parts, dim=1)
+
+    def _decode_span(self, z: Tensor, speaker: Tensor, source: Tensor | None, start: int, stop: int) -> Tensor:
+        """Sound of frames from start, which may lie in front of the first, to stop, which may lie behind the last."""
+        if source is not None:
+            source = _span(source, start * self._hop, stop * self._hop)
+        sound: Tensor = self.dec(_span(z, start, stop), speaker, source)
+        return sound[:, 0]
+
+
+def _span(x: Tensor, start: int, stop: int) -> Tensor:
+    """(B, C, stop - start), with zeros where there is nothing."""
+    return F.pad(x[..., max(0, start) : stop], (max(0, -start), max(0, stop - x.shape[-1])))
 
 
 def context_frames(config: VoiceConfig) -> int:

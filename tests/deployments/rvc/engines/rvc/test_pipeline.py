@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +106,10 @@ def test_only_what_is_wanted_is_decoded_and_it_is_the_same(models_dir: Path, nam
     )
     whole = chosen.network(given).audio
     assert whole.std() > 1e-3
-    for window in (slice(0, 20), slice(30, 60), slice(70, 90)):
+    for window, sizes in product((slice(0, 20), slice(20, 63), slice(70, 90)), ((), (15, 25))):
+        if sizes and not 13 <= window.start <= window.stop <= frames - 13:
+            continue  # where a window looks beyond the ends, its zeros are not the convolutions' own
+        chosen.network.windows = sizes
         part = chosen.network(given, window).audio
         torch.testing.assert_close(
             part, whole[:, window.start * config.hop : window.stop * config.hop], atol=1e-5, rtol=0
