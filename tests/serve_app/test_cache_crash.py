@@ -27,6 +27,7 @@ HOUR_S = 3600
 LIVES = ("Apple",)
 """Each takes 15 s and ends in a kill; four in a row went well."""
 ENGINE = Path("deployments") / "lipsync" / "engines" / "phonemes" / "__init__.py"
+SHAPES = Path("deployments") / "lipsync" / "shapes.py"
 
 
 @pytest.fixture
@@ -187,16 +188,14 @@ def other_release(folder: Path) -> Path:
     for name in ("serve_app", "deployments", "configs", "web"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
-    engine = folder / ENGINE
-    source = engine.read_text(encoding="utf-8")
     changes = {
-        'VERSION = "1"': 'VERSION = "1, half open"',
-        "np.clip(weights, 0, 1).astype": "(np.clip(weights, 0, 1) / 2).astype",
+        ENGINE: ('VERSION = "1"', 'VERSION = "1, half open"'),
+        SHAPES: ("np.clip(weights, 0, 1).astype", "(np.clip(weights, 0, 1) / 2).astype"),
     }
-    for before, after in changes.items():
+    for path, (before, after) in changes.items():
+        source = (folder / path).read_text(encoding="utf-8")
         assert source.count(before) == 1
-        source = source.replace(before, after)
-    engine.write_text(source, encoding="utf-8")
+        (folder / path).write_text(source.replace(before, after), encoding="utf-8")
     return folder
 
 
