@@ -111,8 +111,8 @@ class Job:
         Args:
             f0: (M // 160,) Hz in the key that is wanted, 0 where unvoiced; None for a voice without f0.
             seed: of the noise, None for none.
-            length: samples of output, of which each piece gets all that belong to it, so that nothing moves in time; None
-                gives what upstream does, which loses up to 25 ms at the end of every piece.
+            length: samples of output, of which each piece gets all that belong to it, so that nothing moves in time;
+                None gives what upstream does, which loses up to 25 ms at the end of every piece.
         """
         for number, span in enumerate(spans(len(self.padded), self.cuts, self.framing)):
             samples = self.padded[span.start : span.stop].astype(np.float32)

@@ -18,8 +18,7 @@ from deployments.rvc.engines.rvc.index import FeatureIndex
 from deployments.rvc.engines.rvc.pipeline import Job, Pipeline, Tuning, Voice
 from deployments.rvc.engines.rvc.signals import Framing
 from deployments.rvc.engines.rvc.synthesizer import Frames, cover
-
-from .models import speech
+from tests.deployments.rvc.models import speech
 
 CPU = torch.device("cpu")
 EVERYTHING = 1_000_000
