@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from deployments.media.recording import MediaOptions
 
@@ -78,10 +78,19 @@ class Conversions(Section):
 class LipSyncChoice(Section):
     """What moves the mouth."""
 
-    default: Literal["auto", "phonemes"] = "auto"
-    """auto: the best that the input allows: phonemes for what a voice speaks."""
+    default: str = "auto"
+    """auto: the best that the input allows: phonemes for what a voice speaks, align for a recording with its text,
+    recognize for one without. Or the engine that is taken wherever it can be."""
+    fallback: bool = True
+    """Where an engine fails on a recording, auto goes on with the next best and says so; false: the render fails."""
     engines: dict[str, dict[str, Any]] = {"phonemes": {}}
     """Engine of the lipsync room -> its Options. A request may say which of them."""
+
+    @model_validator(mode="after")
+    def _default_is_there(self) -> LipSyncChoice:
+        if self.default not in {"auto", *self.engines}:
+            raise ValueError(f"default: {self.default!r} is not among the engines: {', '.join(self.engines)}")
+        return self
 
 
 class Voice(Section):
@@ -119,6 +128,12 @@ class Storage(Section):
     """Folder of results as a URL (s3://bucket/results); DATA_DIR/results by default."""
     results_ttl_hours: float = Field(default=168, gt=0)
     """A render can be fetched for this long."""
+    uploads_url: str | None = None
+    """Folder of uploads as a URL; DATA_DIR/uploads by default."""
+    uploads_ttl_hours: float = Field(default=24, gt=0)
+    """An upload can be used for this long after its last use."""
+    max_uploads_mb: float = Field(default=2000, gt=0)
+    """Of all uploads: 2.9 MB a minute. Those that were not used for longest go first."""
     audio_base_url: str | None = None
     """Put in front of /{id}.ogg in audio_url; by default the address that the client used, and /audio."""
 
@@ -136,6 +151,10 @@ class Limits(Section):
     """Renders that the server computes at a time."""
     max_queued_requests: int = Field(default=10_000, ge=0)
     """Jobs waiting for their turn; more are answered with 429. What is cached needs no turn."""
+    max_upload_mb: float = Field(default=200, gt=0, le=2000)
+    """Of a file that is uploaded: an hour of 16-bit mono WAV at 24 kHz is 173."""
+    max_audio_seconds: float = Field(default=3600, gt=0, le=36_000)
+    """Of a recording: a render holds it in memory, 0.4 MB a second at its end."""
 
 
 class Monitoring(Section):
