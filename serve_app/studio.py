@@ -23,6 +23,7 @@ from .answers import Answers
 from .cast import Cast, CharacterInfo
 from .casting import Casting
 from .flights import Flight, Flights
+from .intake import Intake
 from .listener import audio_parts
 from .operations import CacheControl, Cluster
 from .order import CLASSES, Order
@@ -46,6 +47,7 @@ class Studio:
         cluster: Cluster,
         options: JobOptions,
         meter: Meter,
+        intake: Intake,
         release: str = "",
     ) -> None:
         """
@@ -59,6 +61,7 @@ class Studio:
             cluster: what runs where.
             options: of the jobs room.
             meter: counts the renders that no job stands behind.
+            intake: takes uploads in.
             release: that of this process; an answer of another is not given again.
         """
         self._timeout_s = timeout_s
@@ -73,6 +76,7 @@ class Studio:
         self.cast = cast
         self.cache = cache
         self.cluster = cluster
+        self.intake = intake
         self.caches = answers is not None
         """Whether anything is cached."""
 
