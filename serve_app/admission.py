@@ -1,4 +1,4 @@
-"""How many renders a Renderer computes at a time, whatever is sent to it."""
+"""How much a Renderer computes and holds at a time, whatever is sent to it."""
 
 from __future__ import annotations
 
@@ -39,3 +39,31 @@ class Admission:
         finally:
             self.at_work -= 1
             self._turns.release()
+
+
+class Budget:
+    """Bounds how much is held at a time, first come first served. For one event loop."""
+
+    def __init__(self, most: float) -> None:
+        """
+        Args:
+            most: of all that is taken together, in any unit. Who takes more alone has it alone.
+        """
+        self._most = most
+        self._line = asyncio.Lock()
+        self._freed = asyncio.Event()
+        self.taken = 0.0
+
+    @asynccontextmanager
+    async def take(self, amount: float) -> AsyncIterator[None]:
+        """Waits for so much and has it."""
+        async with self._line:  # whose turn it is waits here, all behind for the lock
+            while self.taken and self.taken + amount > self._most:
+                self._freed.clear()
+                await self._freed.wait()
+            self.taken += amount
+        try:
+            yield
+        finally:
+            self.taken = max(0.0, self.taken - amount)
+            self._freed.set()

@@ -1,4 +1,5 @@
-"""Who can speak: the voices of the tts room, and characters made of them. Turns what is asked for into what is done."""
+"""Who can speak: the voices of the tts room, characters made of them, and recordings. Turns what is asked for into
+what is done."""
 
 from __future__ import annotations
 
@@ -8,10 +9,13 @@ from dataclasses import dataclass, replace
 from deployments.core import engines
 from deployments.core.errors import AvatarError, BadInput
 from deployments.core.types import Conversion, RenderRequest
+from deployments.lipsync import choice, languages
 from deployments.rvc.folder import ModelFolder, file_name
 from deployments.tts.voices import VoiceInfo, VoiceLibrary, catalogue
 
 from .characters import Character, Characters
+from .sections import LipSyncChoice
+from .upload_store import UploadStore
 
 MIN_SPEED, MAX_SPEED = 0.5, 2.0
 """Of a voice: see Sentence."""
@@ -32,15 +36,25 @@ class Cast:
     """Of this machine. Blocking: a few stat calls each."""
 
     def __init__(
-        self, library: VoiceLibrary, characters: Characters, models: ModelFolder, default: str | None = None
+        self,
+        library: VoiceLibrary,
+        characters: Characters,
+        models: ModelFolder,
+        uploads: UploadStore,
+        lipsync: LipSyncChoice,
+        default: str | None = None,
     ) -> None:
         """
         Args:
             library: the voices.
             characters: made of them.
             models: what they are converted with.
+            uploads: the recordings.
+            lipsync: what can move the mouth.
             default: a voice or character; that of the library if left out.
         """
+        self._uploads = uploads
+        self._lipsync = lipsync
         self._default = default
         self.library = library
         self.characters = characters
@@ -52,12 +66,29 @@ class Cast:
         return self._default or self.library.default
 
     def choose(self, request: RenderRequest) -> RenderRequest:
-        """The request with the voice that speaks, and all that becomes of it.
+        """The request with the voice that speaks, or the recording that is there, and all that becomes of it.
 
         Raises:
             UnknownVoice, VoiceNotInstalled: what it names is not here.
-            BadInput: a parameter that the engine does not take.
+            UploadNotFound: nor the recording.
+            BadInput: a parameter that an engine does not take, or an engine that does not take this.
         """
+        if request.audio:
+            self._uploads.find(request.audio)
+            request = replace(request, language=languages.canonical(request.language))
+        else:
+            request = self._with_voice(request)
+        return replace(request, lipsync=self._mouth(request))
+
+    def _mouth(self, request: RenderRequest) -> str:
+        own = self._lipsync
+        return choice.choose(
+            *(request.lipsync, tuple(own.engines), own.default, own.fallback),
+            recorded=bool(request.audio),
+            has_text=bool(request.text),
+        )
+
+    def _with_voice(self, request: RenderRequest) -> RenderRequest:
         name = request.voice_id or self.default
         character = self.characters.all().get(name)
         if character:
@@ -82,6 +113,8 @@ class Cast:
         Raises:
             UnknownVoice, VoiceNotInstalled
         """
+        if request.audio:  # its name follows from its content
+            return ()
         own = self.models.stamp(request.conversion) if request.conversion else ()
         return (*self.library.stamp(request.voice_id), *own)
 

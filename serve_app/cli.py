@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("avatar-serve", description="Text in; speech, lip sync and eye animation out.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _serve_parser(commands.add_parser("serve", help="run the server on this machine"))
-    _render_parser(commands.add_parser("render", help="render a text to files, without a server"))
+    _render_parser(commands.add_parser("render", help="render a text or a recording to files, without a server"))
     _check_parser(commands.add_parser("check", help="run every engine's example and check a config file"))
     _voices_parser(commands.add_parser("voices", help="list and download voices"))
     _models_parser(commands.add_parser("models", help="list and download what voices of your own need"))
@@ -82,7 +82,11 @@ def _port(value: object) -> int:
 
 def _render_parser(parser: argparse.ArgumentParser) -> None:
     _config_argument(parser)
-    parser.add_argument("text", help="what to say; - reads standard input")
+    parser.add_argument("text", nargs="?", help="what to say; - reads standard input")
+    parser.add_argument("--audio", type=Path, metavar="FILE", help="a recording in place of a voice: WAV, MP3, …")
+    parser.add_argument("--text", dest="said", help="what is said in it, if that is known; - reads standard input")
+    parser.add_argument("--language", help="of the recording: en_US, de, …")
+    parser.add_argument("--lipsync", default="auto", help="auto, phonemes, align, recognize, rhubarb (%(default)s)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files")
     parser.add_argument("--voice", dest="voice_id", help="voice ID (the default voice)")
     parser.add_argument("--speed", type=float, default=1.0, help="0.5-2.0 (%(default)s)")

@@ -6,6 +6,9 @@ import argparse
 import asyncio
 import sys
 import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
 
 from pydantic import ValidationError
 from tqdm import tqdm
@@ -17,8 +20,10 @@ from deployments.media.recording import Recording
 from deployments.tts.sentences import split
 
 from . import config_file
-from .api.schemas import RenderBody, RenderResponse
+from .api.bodies import RenderBody
+from .api.schemas import RenderResponse
 from .inprocess import in_process, shelf
+from .intake import Intake
 from .pipeline import render
 from .results import describe, media_files, new_render_id
 from .settings import Settings
@@ -32,47 +37,75 @@ def run(parsed: argparse.Namespace) -> int:
     """
     settings = config_file.read(parsed.config).settings
     started = time.monotonic()
-    body = _body(parsed)
+    recorded = _upload(settings, parsed.audio) if parsed.audio else None
+    body = _body(parsed, recorded)
     parsed.out.mkdir(parents=True, exist_ok=True)  # before the work, so that a wrong folder is said at once
     files = asyncio.run(_render(settings, body, started))
     for name, content in files.items():
-        (parsed.out / name).write_bytes(content)
+        with (parsed.out / name).open("wb") as file:
+            file.writelines(content)
         print(parsed.out / name)
     return 0
 
 
-def _body(parsed: argparse.Namespace) -> RenderBody:
-    text = sys.stdin.read() if parsed.text == "-" else parsed.text
-    fields = ("voice_id", "speed", "speaker", "viseme_set", "timing", "cache")
+def _upload(settings: Settings, path: Path) -> str:
+    """Takes a recording in as the server would; its name from then on."""
+    with path.open("rb") as file:
+        intake = Intake(settings.uploads, settings.limits.max_audio_seconds)
+        known = asyncio.run(intake.take_audio(_LocalFile(file)))
+    for note in known["notes"]:
+        print(note, file=sys.stderr)
+    return str(known["filename"])
+
+
+class _LocalFile:
+    """A file that is read as one of a form is."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    async def read(self, size: int) -> bytes:
+        """The next bytes; none at the end."""
+        return self._file.read(size)
+
+
+def _body(parsed: argparse.Namespace, recorded: str | None) -> RenderBody:
+    given = parsed.text if parsed.said is None else parsed.said
+    text = sys.stdin.read() if given == "-" else given
+    fields = ("voice_id", "speed", "speaker", "viseme_set", "timing", "cache", "language", "lipsync")
     try:
-        return RenderBody(text=text, **{name: getattr(parsed, name) for name in fields})
+        return RenderBody(text=text, audio_filename=recorded, **{name: getattr(parsed, name) for name in fields})
     except ValidationError as error:
         problems = (f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
         raise BadInput("\n".join(problems)) from error
 
 
-async def _render(settings: Settings, body: RenderBody, started: float) -> dict[str, bytes]:
+async def _render(settings: Settings, body: RenderBody, started: float) -> dict[str, Iterable[bytes]]:
     request = settings.cast.choose(body.to_request())
-    voice = settings.voices.find(request.voice_id)
-    language = voice.language.split("_")[0]
+    whole_name = request.language if request.audio else settings.voices.find(request.voice_id).language
+    language = whole_name.split("_")[0]
     cache = shelf(settings) if settings.cache.enabled else None
     memo = Memo([cache] if cache else [], request.cache)
-    with tqdm(total=len(split(request.text, language)), unit="sentence", disable=None) as bar:
+    stages = in_process(settings, request)
+    sound = stages.upload(request.audio) if request.audio and stages.upload else None
+    total, unit = (round(sound.duration_s), "s") if sound else (len(split(request.text, language)), "sentence")
+    with tqdm(total=total, unit=unit, disable=None) as bar:
 
-        async def advance(_sound: AudioClip) -> None:
-            bar.update()
+        async def advance(part: AudioClip) -> None:
+            bar.update(round(part.duration_s) if sound else 1)
 
-        recording = Recording(settings.voice.media, request.timing, on_sentence=advance)
+        recording = Recording(settings.voice.media, request.timing, on_sentence=advance, recorded=bool(sound))
         try:
-            take = await render(in_process(settings, request), request, language, recording, memo)
+            take = await render(stages, request, language, recording, memo)
             await memo.settled()
             if cache:
                 await cache.drain()
         finally:
             if cache:
                 await cache.close()
-    result = describe(new_render_id(), request, take, voice.language, settings.engines, memo.tallies)
+    result = describe(new_render_id(), request, take, whole_name, settings.engines, memo.tallies)
     response = RenderResponse.of(result, "", "", (time.monotonic() - started) * 1000)
     local = {"audio_url": f"audio.{result.audio_format}", "captions_url": "captions.vtt"}
     document = response.model_copy(update=local).model_dump_json(indent=1)
-    return {**media_files(result, take), "response.json": document.encode()}
+    media = media_files(result, take, sound.chunks() if sound else None)
+    return {**media, "response.json": (document.encode(),)}

@@ -14,11 +14,13 @@ from deployments.cache.shelf import Shelf
 from deployments.cache.stores.files import FileStore
 from deployments.core import engines
 from deployments.core.types import Conversion, RenderRequest, Speech
+from deployments.lipsync.contract import read
 from deployments.media import recording
 from deployments.rvc.contract import Part
 
 from .pipeline import Stages, Step
 from .settings import Settings
+from .sound import RecordedSound
 
 _LEVEL_1_BYTES = 64_000_000
 """A render of one process: a few minutes of speech."""
@@ -29,30 +31,41 @@ def in_process(settings: Settings, request: RenderRequest) -> Stages:
 
     Args:
         settings: which engines.
-        request: whose voice is chosen.
+        request: whose voice and lip sync are chosen.
     """
+    choice = settings.voice
+    load_lipsync = functools.cache(lambda name: engines.load("lipsync", name, choice.lipsync.engines[name]))
+    tts, rvc = (None, None) if request.audio else (_voice(settings, request), _converter(settings, request.conversion))
+    return Stages(
+        tts=tts,
+        rvc=rvc,
+        lipsync=Step(
+            engines.combined("lipsync", choice.lipsync.engines),
+            _pending(lambda speech, name: read(load_lipsync(name), name, speech)),
+        ),
+        join=recording.node(choice.media),
+        admission=contextlib.nullcontext,
+        in_flight=2,  # one is synthesised while the one before is joined and encoded
+        upload=lambda name: RecordedSound(name, settings.uploads.find(name)),
+    )
+
+
+def _voice(settings: Settings, request: RenderRequest) -> Step[Speech]:
     choice = settings.voice
     load_tts = functools.cache(lambda: engines.load("tts", choice.tts.engine, settings.tts_options))
     load_voice = functools.cache(lambda voice_id: load_tts().load(voice_id))
-    load_lipsync = functools.cache(lambda name: engines.load("lipsync", name, choice.lipsync.engines[name]))
 
     def speak(sentence: Any) -> Speech:
         speech: Speech = load_tts().speak(load_voice(sentence.voice_id), sentence)
         return speech
 
-    tts = engines.node("tts", choice.tts.engine, settings.tts_options)
-    lipsync = engines.combined("lipsync", choice.lipsync.engines)
-    return Stages(
-        tts=Step(replace(tts, weights=settings.voices.weights(request.voice_id)), _pending(speak)),
-        rvc=_converter(settings, request.conversion) if request.conversion else None,
-        lipsync=Step(lipsync, _pending(lambda speech, name: load_lipsync(name).read(speech))),
-        join=recording.node(choice.media),
-        admission=contextlib.nullcontext,
-        in_flight=2,  # one is synthesised while the one before is joined and encoded
-    )
+    node = engines.node("tts", choice.tts.engine, settings.tts_options)
+    return Step(replace(node, weights=settings.voices.weights(request.voice_id)), _pending(speak))
 
 
-def _converter(settings: Settings, conversion: Conversion) -> Step[Speech]:
+def _converter(settings: Settings, conversion: Conversion | None) -> Step[Speech] | None:
+    if conversion is None:
+        return None
     choices = settings.rvc_choices
 
     @functools.cache

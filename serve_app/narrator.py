@@ -12,6 +12,7 @@ from deployments.jobs.contract import Job, Progress, Report, result_ref
 from deployments.media import speech_file
 from deployments.media.recording import Recording
 from deployments.media.speech_file import SpeechFile
+from deployments.media.summary import clock
 
 from .admission import Admission
 from .result_store import ResultStore
@@ -44,7 +45,10 @@ class Narrator:
         self._ref = result_ref(job.job_id, job.attempt)
         self._results = results
         self._said: asyncio.Queue[Report | None] = asyncio.Queue()
+        self._reads = bool(job.request.audio)
+        self._stage = "lipsync" if self._reads else "tts"
         self._computes = False
+        self._progress = 0
         self._parts = 0
         self._spoken = self._encoded = 0
         self._file: SpeechFile | None = None
@@ -57,7 +61,9 @@ class Narrator:
                     report = await self._said.get()
             except TimeoutError:
                 if not self._computes:
-                    yield Progress("tts", 0, "Waiting for an equal render, or for a turn to compute.")
+                    yield Progress(self._stage, 0, "Waiting for an equal render, or for a turn to compute.")
+                elif self._reads:  # a piece of many minutes has a limit of its own
+                    yield Progress(self._stage, self._progress, "The recording is being read.")
                 continue
             if report is None:
                 return
@@ -87,19 +93,21 @@ class Narrator:
         self._recording = recording
 
     async def sentence(self, sound: AudioClip) -> None:
-        """A further sentence is spoken."""
+        """A further sentence is spoken, or a piece of a recording is read."""
+        if self._reads:
+            done_s, whole_s = self._recording.duration_s, self._recording.expected_s
+            self._progress = int(_SPOKEN * done_s / whole_s)
+            self._tell(Progress(self._stage, self._progress, f"{clock(done_s)} of {clock(whole_s)} is read."))
+            return
         self._spoken += 1
         total = max(self._spoken, self._recording.sentences)
+        self._progress = _SPOKEN * self._spoken // total
         if self._format and self._spoken > self._encoded:
             self._file = self._file or SpeechFile(self._format, sound.sample_rate)
             self._encoded = self._spoken
-            await self._write(await asyncio.to_thread(self._file.append, sound), self._progress(total))
+            await self._write(await asyncio.to_thread(self._file.append, sound), self._progress)
         elif total > 1:
-            message = f"Sentence {self._spoken} of {total} is spoken."
-            self._tell(Progress("tts", self._progress(total), message))
-
-    def _progress(self, total: int) -> int:
-        return _SPOKEN * self._spoken // total
+            self._tell(Progress(self._stage, self._progress, f"Sentence {self._spoken} of {total} is spoken."))
 
     async def finish(self, take: Take) -> None:
         """The whole is there: all of it at once where it came from the cache."""

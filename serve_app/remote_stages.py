@@ -22,14 +22,21 @@ from deployments.media import recording
 from deployments.rvc.contract import model_id as converter_id
 from deployments.tts.contract import model_id
 
+from .admission import Budget
 from .narrator import Turn
 from .pipeline import Stages, Step
 from .settings import Settings
+from .sound import RecordedSound
 
 logger = logging.getLogger("ray.serve")
 
 _COUNT_EVERY_S = 5
 """The autoscaler decides every few seconds. Only while renders come: asking takes 60 ms of CPU time."""
+
+
+_HELD_S = 240.0
+"""Seconds of recorded sound in memory at a time, 0.1 MB each, and once more in the object store. A recording that is
+taken whole may be longer: then it is the only one."""
 
 
 class RemoteStages:
@@ -48,7 +55,9 @@ class RemoteStages:
         self._library = settings.voices
         self._models = settings.voice_models
         self._nodes: dict[str, Node] = {}
-        self._tts_replicas = settings.performance.max_tts_workers
+        self._uploads = settings.uploads
+        self._held = Budget(_HELD_S)
+        self._replicas = {"TTS": settings.performance.max_tts_workers, "LipSync": 1}
         self._counted_at = -float("inf")
         self._counting: asyncio.Task[None] | None = None
 
@@ -70,6 +79,30 @@ class RemoteStages:
             UnknownVoice, VoiceNotInstalled, BadModel: of the voice, or of what it is converted with.
         """
         self._follow_autoscaler()
+        return await (self._reading(admission) if request.audio else self._speaking(request, admission))
+
+    async def _reading(self, admission: Turn) -> tuple[Stages, bool]:
+        lipsync, is_ours = await self._node("lipsync")
+        stages = Stages(
+            tts=None,
+            lipsync=self._step(lipsync, method_name="read"),
+            join=recording.node(self._settings.voice.media),
+            admission=admission,
+            in_flight=self._replicas["LipSync"] + 1,
+            upload=self.upload,
+            memory=self._held.take,
+        )
+        return stages, is_ours
+
+    def upload(self, name: str) -> RecordedSound:
+        """A recording. Blocking.
+
+        Raises:
+            UploadNotFound
+        """
+        return RecordedSound(name, self._uploads.find(name))
+
+    async def _speaking(self, request: RenderRequest, admission: Turn) -> tuple[Stages, bool]:
         weights = await asyncio.to_thread(self._library.weights, request.voice_id)
         (tts, first), (lipsync, second) = await self._node("tts"), await self._node("lipsync")
         tts = replace(tts, weights=weights)
@@ -81,7 +114,7 @@ class RemoteStages:
             lipsync=self._step(lipsync, method_name="read"),
             join=recording.node(self._settings.voice.media),
             admission=admission,
-            in_flight=self._tts_replicas + 1,
+            in_flight=self._replicas["TTS"] + 1,
         )
         return stages, first and second and third
 
@@ -110,17 +143,18 @@ class RemoteStages:
     def _follow_autoscaler(self) -> None:
         if time.monotonic() - self._counted_at >= _COUNT_EVERY_S:
             self._counted_at = time.monotonic()
-            self._counting = detached(self._count_tts())  # beside the render, which takes the last count
+            self._counting = detached(self._count())  # beside the render, which takes the last count
 
-    async def _count_tts(self) -> None:
+    async def _count(self) -> None:
         """Follows the autoscaler: more sentences at work than replicas + 1 would only push other renders back."""
         app = serve.get_replica_context().app_name
         try:
             status = await asyncio.to_thread(serve.status)
-            states = status.applications[app].deployments["TTS"].replica_states
-            self._tts_replicas = max(1, sum(count for state, count in states.items() if state == "RUNNING"))
+            for stage in self._replicas:
+                states = status.applications[app].deployments[stage].replica_states
+                self._replicas[stage] = max(1, sum(count for state, count in states.items() if state == "RUNNING"))
         except (KeyError, RayError, RayServeException) as error:
-            logger.warning("counting TTS replicas failed: %s", error)
+            logger.warning("counting replicas failed: %s", error)
 
 
 def _call(remote: Callable[..., Any], node: Node, *values: Any) -> Any:

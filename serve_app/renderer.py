@@ -8,7 +8,7 @@ import functools
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -111,7 +111,7 @@ class Renderer:
         started = time.monotonic()
         ref = result_ref(job.job_id, job.attempt)
         try:
-            language = (await asyncio.to_thread(self._library.find, job.request.voice_id)).language
+            language = await asyncio.to_thread(self._language, job.request)
             take, memo, is_ours = await self._take(job.request, language, narrator)
             joining = time.monotonic()
             await narrator.finish(take)
@@ -119,13 +119,22 @@ class Renderer:
                 describe, job.job_id, job.request, take, language, self._settings.engines, memo.tallies
             )
             result = replace(result, release=self._release if is_ours else "", ref=ref)
-            await to_the_end(self._results.save, result, take)
+            recorded = self._recorded(job.request) if job.request.audio else None
+            await to_the_end(self._results.save, result, take, recorded)
             meter().observe(STAGE_SECONDS, time.monotonic() - joining, stage="join")
         except BaseException:
             await to_the_end(self._results.discard, ref)
             raise
         _log(result, time.monotonic() - started)
         return Result(ref, result.duration_ms, result.cached)
+
+    def _language(self, request: RenderRequest) -> str:
+        """Of what is spoken, or was recorded; empty where nobody knows. Blocking."""
+        return request.language if request.audio else self._library.find(request.voice_id).language
+
+    def _recorded(self, request: RenderRequest) -> Iterator[bytes]:
+        """The file of a recording, read as it is taken. Blocking."""
+        yield from self._remote.upload(request.audio).chunks()
 
     async def cached(self, requests: Sequence[RenderRequest]) -> list[bool]:
         """Which of them need no computing."""
@@ -140,7 +149,7 @@ class Renderer:
         """The requests of a voice, and where all of each would be in the cache; none while releases change."""
         own = [request for request in requests if _voice_of(request) == voice]
         try:
-            language = (await asyncio.to_thread(self._library.find, own[0].voice_id)).language.split("_")[0]
+            language = (await asyncio.to_thread(self._language, own[0])).split("_")[0]
             stages, is_ours = await self._remote.of(own[0], self._admission.turn)
         except AvatarError:  # they will hear it when their turn comes
             return {}
@@ -180,7 +189,9 @@ class Renderer:
             stages, is_ours = await self._remote.of(request, narrator.turn(self._admission))
             # What another release makes is given to the user, but not kept.
             memo = Memo(self._shards, use if is_ours else "bypass")
-            recorder = Recording(self._settings.voice.media, request.timing, narrator.sentence)
+            recorder = Recording(
+                self._settings.voice.media, request.timing, narrator.sentence, recorded=bool(request.audio)
+            )
             narrator.listen_to(recorder)
             return await render(stages, request, language.split("_")[0], recorder, memo), memo, is_ours
         except RequestCancelledError:
@@ -233,9 +244,10 @@ class Renderer:
 
 def _log(result: RenderResult, seconds: float) -> None:
     logger.info(
-        "render %s: %d characters, %.2f s of audio in %.0f ms%s",
+        "render %s: %s%d characters, %.2f s of audio in %.0f ms%s",
         result.render_id,
-        len(result.request.text),
+        "a recording, " if result.request.audio else "",
+        len(result.text),
         result.duration_ms / 1000,
         seconds * 1000,
         ", all of it cached" if result.cached else "",
@@ -243,8 +255,8 @@ def _log(result: RenderResult, seconds: float) -> None:
 
 
 def _voice_of(request: RenderRequest) -> object:
-    """All that the stages of a render depend on."""
-    return request.voice_id, request.conversion
+    """All that the stages of a render depend on; recordings have the same, whatever is in them."""
+    return request.voice_id, request.conversion, bool(request.audio)
 
 
 def _same_store(one: LevelStats, other: LevelStats) -> LevelStats:

@@ -12,12 +12,12 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import pyarrow.fs as fs
 
-from deployments.cache.stores.filesystem import open_filesystem, write_whole
+from deployments.cache.stores.filesystem import open_filesystem, write_stream, write_whole
 from deployments.core.errors import NotFound, StorageFailed
 from deployments.core.types import Take
 
@@ -77,15 +77,20 @@ class ResultStore:
         self._linked: dict[str, float] = {}
         """Render ID -> time.monotonic() at which its age was last set back."""
 
-    def save(self, result: RenderResult, take: Take) -> None:
+    def save(self, result: RenderResult, take: Take, recorded: Iterable[bytes] | None = None) -> None:
         """Writes all files of a render; response.json last, so that a render with it is whole.
+
+        Args:
+            result, take, recorded: as for media_files.
 
         Raises:
             StorageFailed: nothing of the render stays.
+            AvatarError: as `recorded` does.
         """
         try:
-            for name, content in {**media_files(result, take), "response.json": document(result)}.items():
-                write_whole(self._files, self._path(result.folder, name), content)
+            files = {**media_files(result, take, recorded), "response.json": (document(result),)}
+            for name, content in files.items():
+                write_stream(self._files, self._path(result.folder, name), content)
         except OSError as error:
             # What is there already would keep a full disk full for as long as results live.
             with contextlib.suppress(OSError):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 import numpy as np
 
 from deployments.cache.made import Tally
-from deployments.core.types import Conversion, EyeEvent, RenderRequest, Take, VisemeSet, WordSpan
+from deployments.core.types import Conversion, EyeEvent, LipSyncSummary, RenderRequest, Take, VisemeSet, WordSpan
 from deployments.media import captions, encoding
 from deployments.media.projection import BlendShapes, MouthCue, arkit, mouth_cues
 
@@ -52,6 +52,10 @@ class RenderResult:
     language: str
     engines: dict[str, str]
     """Room -> engine."""
+    text: str = ""
+    """What is said; offsets of words refer to it."""
+    lipsync: LipSyncSummary | None = None
+    """None: not known, of an older release."""
     stages: dict[str, StageTiming] = field(default_factory=dict)
     """Stage -> what became of its calls."""
     cached: bool = False
@@ -70,7 +74,7 @@ class RenderResult:
     def size_bytes(self) -> int:
         """About what it takes in memory: a small frozen dataclass is 250 bytes with its numbers."""
         spans = len(self.mouth_cues) + len(self.eye_events) + len(self.words) + 4
-        return 250 * spans + 8 * len(self.request.text) + (self.blend_shapes.frames.nbytes if self.blend_shapes else 0)
+        return 250 * spans + 8 * len(self.text) + (self.blend_shapes.frames.nbytes if self.blend_shapes else 0)
 
 
 def read(content: bytes) -> RenderResult:
@@ -78,10 +82,13 @@ def read(content: bytes) -> RenderResult:
     plain = json.loads(content)
     known = {each.name for each in fields(RenderResult)}
     shapes = plain.pop("blend_shapes")
+    lipsync = plain.get("lipsync")
     return RenderResult(
         **{
             **{name: value for name, value in plain.items() if name in known},
             "request": _request(plain["request"]),
+            "text": plain.get("text", plain["request"]["text"]),
+            "lipsync": lipsync and LipSyncSummary(**{**lipsync, "notes": tuple(lipsync["notes"])}),
             "mouth_cues": tuple(_dataclass(MouthCue, each) for each in plain["mouth_cues"]),
             "eye_events": tuple(_dataclass(EyeEvent, each) for each in plain["eye_events"]),
             "words": tuple(_dataclass(WordSpan, each) for each in plain["words"]),
@@ -118,6 +125,7 @@ def describe(
         for stage, tally in tallies.items()
     }
     converter = {"rvc": request.conversion.engine} if request.conversion else {}
+    voice = {} if request.audio else {**engines, **converter}
     animation = take.animation
     viseme_set: VisemeSet = request.viseme_set
     shapes = arkit(animation.visemes, animation.eyes) if viseme_set == "arkit" else None
@@ -131,18 +139,29 @@ def describe(
         eye_events=animation.eyes.events,
         words=animation.words,
         language=language,
-        engines={**engines, **converter, "lipsync": request.lipsync},
+        engines={**voice, "lipsync": take.lipsync.engine},
+        text=take.text,
+        lipsync=take.lipsync,
         stages=stages,
         cached=all(stage.calls == stage.cached for stage in stages.values()),
     )
 
 
-def media_files(result: RenderResult, take: Take) -> dict[str, bytes]:
-    """File name -> content: audio and captions."""
-    files = {"audio.wav": encoding.wav(take.animation.audio), **({"audio.ogg": take.ogg} if take.ogg else {})}
-    text = result.request.text
+def media_files(
+    result: RenderResult, take: Take, recorded: Iterable[bytes] | None = None
+) -> dict[str, Iterable[bytes]]:
+    """File name -> content, bit by bit: audio and captions.
+
+    Args:
+        result: of the take.
+        take: what was made.
+        recorded: the WAV file of a recording, which the take does not have.
+    """
+    files: dict[str, Iterable[bytes]] = {"audio.wav": recorded or (encoding.wav(take.animation.audio),)}
+    if take.ogg:
+        files["audio.ogg"] = (take.ogg,)
     for extension, write in captions.FORMATS.items():
-        files[f"captions.{extension}"] = write(text, result.words).encode()
+        files[f"captions.{extension}"] = (write(take.text, result.words).encode(),)
     return files
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from deployments.media.recording import MediaOptions
 
@@ -78,10 +78,19 @@ class Conversions(Section):
 class LipSyncChoice(Section):
     """What moves the mouth."""
 
-    default: Literal["auto", "phonemes"] = "auto"
-    """auto: the best that the input allows: phonemes for what a voice speaks."""
+    default: str = "auto"
+    """auto: the best that the input allows: phonemes for what a voice speaks, align for a recording with its text,
+    recognize for one without. Or the engine that is taken wherever it can be."""
+    fallback: bool = True
+    """Where an engine fails on a recording, auto goes on with the next best and says so; false: the render fails."""
     engines: dict[str, dict[str, Any]] = {"phonemes": {}}
     """Engine of the lipsync room -> its Options. A request may say which of them."""
+
+    @model_validator(mode="after")
+    def _default_is_there(self) -> LipSyncChoice:
+        if self.default not in {"auto", *self.engines}:
+            raise ValueError(f"default: {self.default!r} is not among the engines: {', '.join(self.engines)}")
+        return self
 
 
 class Voice(Section):

@@ -148,7 +148,10 @@ class Settings(BaseSettings):
     @property
     def cast(self) -> Cast:
         """Who can speak on this machine."""
-        return Cast(self.voices, self.characters, self.voice_models, self.voice.default)
+        return Cast(
+            *(self.voices, self.characters, self.voice_models, self.uploads),
+            *(self.voice.lipsync, self.voice.default),
+        )
 
     @property
     def engines(self) -> dict[str, str]:

@@ -21,6 +21,7 @@ from deployments.tts.voices import VoiceInfo
 
 from .answers import Answers
 from .cast import Cast, CharacterInfo
+from .casting import Casting
 from .flights import Flight, Flights
 from .intake import Intake
 from .listener import audio_parts
@@ -30,12 +31,10 @@ from .result_store import ResultStore
 from .results import RenderResult, new_render_id
 
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
-_SEEN_S = 1.0
-"""To look for the files of a voice takes as long as handing a job in. One that is gone fails when its turn comes."""
 
 
 class Studio:
-    """Speaks texts, at once or as jobs, and knows the voices and the results."""
+    """Speaks texts and reads recordings, at once or as jobs, and knows the voices and the results."""
 
     def __init__(
         self,
@@ -71,7 +70,7 @@ class Studio:
         self._options = options
         self._meter = meter
         self._flights = Flights()
-        self._seen: dict[str, float] = {}
+        self._casting = Casting(cast)
         self.jobs = jobs
         self.results = results
         self.cast = cast
@@ -89,14 +88,14 @@ class Studio:
             order: how.
 
         Raises:
-            UnknownVoice, VoiceNotInstalled: before anything is started.
+            UnknownVoice, VoiceNotInstalled, UploadNotFound: before anything is started.
             StillRunning: the job goes on, but this took too long.
             JobFailed: as the job did.
             AvatarError: what is wrong with the order.
         """
         await self._check(order)
         asked = _fingerprint(request, order)
-        request, spoken = await asyncio.to_thread(self._identify, request)
+        request, spoken = await self._casting.identify(request)
         alone = order.idempotency_key or order.callback_url or request.cache == "bypass"
         if self._answers is None or alone:
             key = new_render_id()
@@ -144,7 +143,7 @@ class Studio:
         """
         await self._check(order)
         asked = _fingerprint(request, order)
-        request = await self._with_voice(request)
+        request = await self._casting.choose(request)
         return await self.jobs.submit(self._submission(request, order, asked, "normal", new_render_id()))
 
     async def narrate(self, request: RenderRequest, order: Order) -> AsyncGenerator[bytes, None]:
@@ -157,7 +156,7 @@ class Studio:
         """
         await self._check(order)
         asked = _fingerprint(request, order)
-        request = await self._with_voice(request)
+        request = await self._casting.choose(request)
         submission = self._submission(request, order, asked, "high", new_render_id())
         ended = False
         try:
@@ -251,27 +250,6 @@ class Studio:
             told=order.callback_url is None,
         )
         return Submission(job, order.concurrent_jobs)
-
-    async def _with_voice(self, request: RenderRequest) -> RenderRequest:
-        """The request with its voice chosen, which exists or did a moment ago.
-
-        Raises:
-            UnknownVoice, VoiceNotInstalled, BadInput: see Cast.choose.
-        """
-        plain = replace(request, voice_id=request.voice_id or self.cast.default)
-        if not request.conversion and time.monotonic() < self._seen.get(plain.voice_id, -float("inf")) + _SEEN_S:
-            return plain
-        chosen = await asyncio.to_thread(self.cast.choose, request)
-        if chosen == plain and not chosen.conversion:
-            self._seen[plain.voice_id] = time.monotonic()  # of voices that exist: as many as there are
-        return chosen
-
-    def _identify(self, request: RenderRequest) -> tuple[RenderRequest, str]:
-        """The request with its voice chosen, and a digest of what is spoken how. Blocking."""
-        chosen = self.cast.choose(request)
-        voice = (chosen.voice_id, chosen.character, chosen.conversion, chosen.speed, chosen.speaker)
-        # Another voice under the same name has another stamp.
-        return chosen, keys.digest((chosen.text, voice, self.cast.stamp(chosen)))
 
     async def _again(self, known: RenderResult) -> RenderResult | None:
         """A given answer under a render ID of its own; None when its media are gone."""

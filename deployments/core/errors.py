@@ -11,7 +11,7 @@
     ├── BodyTooLarge 413 ── RecordingTooLong
     ├── TooManyRequests 429 ── QueueFull, RateLimited, TooManyJobs
     ├── HeadersTooLarge 431
-    ├── SynthesisFailed 500
+    ├── SynthesisFailed, LipSyncFailed 500
     ├── StorageFailed 507
     ├── DownloadFailed 502
     ├── Unavailable 503 ── StageChanged
@@ -194,6 +194,13 @@ class SynthesisFailed(AvatarError):
 
     code = "synthesis_failed"
     public = "The voice could not speak this text."
+
+
+class LipSyncFailed(AvatarError):
+    """An engine failed on a speech: another one may not."""
+
+    code = "lipsync_failed"
+    public = "The engine of the lip sync failed on this recording."
 
 
 class DownloadFailed(AvatarError):

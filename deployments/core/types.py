@@ -133,6 +133,20 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class LipSyncSummary:
+    """What moved the mouth, over all parts of a render."""
+
+    engine: str
+    """File name in the room's engines/; several with commas between, where one went on for another."""
+    method: str
+    """See Reading; several with commas between."""
+    confidence: float
+    """0-1: mean of the parts, by their time."""
+    notes: tuple[str, ...]
+    """Sentences for the user."""
+
+
+@dataclass(frozen=True)
 class EyeEvent:
     """A blink or a jump of the gaze."""
 
@@ -157,15 +171,16 @@ class Animation:
     """A whole render on one timeline."""
 
     audio: AudioClip
+    """0 samples for a recording: its sound is the upload itself, which may be long and is not kept twice."""
     visemes: VisemeTrack
     eyes: EyeTrack
     words: tuple[WordSpan, ...]
-    """Offsets refer to the text of the request."""
+    """Offsets refer to the text of the take."""
 
     @property
     def duration_s(self) -> float:
         """Seconds."""
-        return self.audio.duration_s
+        return self.visemes.duration_s
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,6 +190,9 @@ class Take:
     animation: Animation
     ogg: bytes | None
     """Opus; None where encoding failed."""
+    text: str
+    """What is said: the text of the request, or what was recognised in a recording."""
+    lipsync: LipSyncSummary
 
 
 Priority = Literal["high", "normal", "low"]
@@ -204,9 +222,9 @@ class RenderRequest:
     """What a user asks for: strings and numbers only, hashable."""
 
     text: str
-    """1-5000 characters."""
+    """1-5000 characters; of a recording what is said in it, or empty where nobody knows."""
     voice_id: str
-    """Of the voice that speaks."""
+    """Of the voice that speaks; empty for a recording."""
     speed: float = 1.0
     """0.5-2.0; 2 speaks twice as fast."""
     speaker: str | None = None
@@ -219,6 +237,11 @@ class RenderRequest:
     conversion: Conversion | None = None
     """What becomes of the voice."""
     lipsync: str = "phonemes"
-    """Name of a file in the engines/ of the lipsync room."""
+    """Name of a file in the engines/ of the lipsync room; behind a space those that go on for it where it fails.
+    What a user asks for ("auto", "") until it is chosen."""
     character: str = ""
     """The name that was asked for, where it stands for a voice and its conversion."""
+    audio: str = ""
+    """Name of an uploaded recording, which follows from its content; empty where a voice speaks."""
+    language: str = ""
+    """Of the recording, as in en_US or de; empty where nobody says."""

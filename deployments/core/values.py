@@ -18,6 +18,7 @@ from .types import (
     AudioClip,
     EyeEvent,
     EyeTrack,
+    LipSyncSummary,
     PhonemeSpan,
     Reading,
     Speech,
@@ -30,7 +31,10 @@ Buffer: TypeAlias = bytes | NDArray[Any]
 
 _TYPES: dict[str, type] = {
     each.__name__: each
-    for each in (Animation, AudioClip, EyeEvent, EyeTrack, PhonemeSpan, Reading, Speech, Take, VisemeTrack, WordSpan)
+    for each in (
+        *(Animation, AudioClip, EyeEvent, EyeTrack, LipSyncSummary, PhonemeSpan, Reading, Speech, Take),
+        *(VisemeTrack, WordSpan),
+    )
 }
 _TUPLE, _ARRAY, _BYTES, _MAPPING = "()", "array", "bytes", "{}"
 """First item of a list in the document, where it is not the name of a dataclass."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Protocol
 
+from deployments.core.errors import AvatarError, LipSyncFailed
 from deployments.core.types import Reading, Speech
 
 
@@ -20,3 +21,18 @@ class Engine(Protocol):
             speech: of a synthesiser with its phonemes, or a recording: without phonemes and words, `text` as given or
                 empty, `language` as in en_US or empty where nobody knows.
         """
+
+
+def read(engine: Engine, name: str, speech: Speech) -> Reading:
+    """What an engine makes of a speech; whatever a library can say, in the words of the tree.
+
+    Raises:
+        LipSyncFailed: the engine failed; another one may not.
+        AvatarError: its own.
+    """
+    try:
+        return engine.read(speech)
+    except AvatarError:
+        raise
+    except Exception as error:
+        raise LipSyncFailed(f"{name}: {type(error).__name__}: {error}") from error

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from deployments.core import engines
-from deployments.core.errors import StageChanged
+from deployments.core.errors import StageChanged, TimedOut
 from deployments.core.keys import Node
 from deployments.core.types import Reading, Speech
 from deployments.stage import Stage
+
+from . import contract
+from .choice import FROM_TIMES
 
 SENTENCE_S = 30.0
 """Seconds of sound that the limit of a call is for: a longer recording has a longer one."""
@@ -31,6 +35,8 @@ class LipSync(Stage):
         """
         super().__init__(engines.combined("lipsync", choices), release, timeout_s)
         self._engines = {name: engines.load("lipsync", name, options) for name, options in choices.items()}
+        self._taken_s = 0.0
+        """Seconds of sound at work and in line."""
         for engine in self._engines.values():
             await self.prepare(engine.read, engine.example)
 
@@ -38,15 +44,36 @@ class LipSync(Stage):
         """Mouth shapes at the times of the speech.
 
         Args:
-            speech: a sentence, or a recording.
+            speech: a sentence, or a recording or a piece of one.
             engine: which one.
             node: what the caller thinks that runs here.
+
+        Raises:
+            LipSyncFailed, TimedOut: another engine may do better.
         """
         self.check_node(node)
         if engine not in self._engines:
             raise StageChanged(f"lipsync: asked for the engine {engine!r}, there are {', '.join(self._engines)}")
         started = time.monotonic()
         seconds = speech.audio.duration_s
-        reading: Reading = await self.run(self._engines[engine].read, speech, times=max(1.0, seconds / SENTENCE_S))
+        reading = await self._beside(speech) if engine == FROM_TIMES else await self._in_turn(engine, speech)
         self.log_done(started, f"made {len(reading.visemes.starts_s)} shapes for {seconds:.2f} s by {reading.method}")
         return reading
+
+    async def _beside(self, speech: Speech) -> Reading:
+        """Takes milliseconds: a spoken sentence does not wait behind minutes of a recording."""
+        try:
+            work = asyncio.to_thread(self._timed, contract.read, self._engines[FROM_TIMES], FROM_TIMES, speech)
+            return await asyncio.wait_for(work, self._timeout_s)
+        except TimeoutError:
+            raise TimedOut(f"lipsync took longer than {self._timeout_s:g} s") from None
+
+    async def _in_turn(self, engine: str, speech: Speech) -> Reading:
+        """The limit is for what stands before it in line, too: half an hour with its text takes minutes."""
+        seconds = speech.audio.duration_s
+        self._taken_s += seconds
+        try:
+            times = max(1.0, self._taken_s / SENTENCE_S)
+            return await self.run(contract.read, self._engines[engine], engine, speech, times=times)
+        finally:
+            self._taken_s -= seconds

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from deployments.core.types import AudioClip, Speech, VisemeTrack, WordSpan
 from deployments.core.visemes import REST
 
+_SAME_S = 1e-6
+"""Far below one sample: sums of seconds round."""
+
 
 @dataclass(frozen=True)
 class Pauses:
@@ -25,6 +28,8 @@ class Timeline:
     """Grows sentence by sentence; `add` gives back the sound to append, so that encoding need not wait for the end."""
 
     pauses: Pauses
+    keeps_sound: bool = True
+    """False: `audio` stays empty."""
     duration_s: float = 0.0
     _sounds: list[NDArray[np.float32]] = field(default_factory=list)
     _tracks: list[VisemeTrack] = field(default_factory=list)
@@ -52,7 +57,8 @@ class Timeline:
         silence = np.zeros(round(self._pause_s * self._sample_rate), np.float32)
         start_s = self.duration_s + len(silence) / self._sample_rate
         sound = np.concatenate((silence, speech.audio.samples))
-        self._sounds.append(sound)
+        if self.keeps_sound:
+            self._sounds.append(sound)
         self._tracks.append(track)
         self._starts_s.append(start_s)
         self._words += [_moved(word, start_s, start_char) for word in speech.words]
@@ -62,7 +68,7 @@ class Timeline:
 
     @property
     def audio(self) -> AudioClip:
-        """All sound so far; (0,) before the first sentence."""
+        """All sound so far; (0,) before the first sentence, and where it is not kept."""
         sounds = np.concatenate(self._sounds) if self._sounds else np.zeros(0, np.float32)
         return AudioClip(sounds, self._sample_rate or 1)
 
@@ -77,10 +83,13 @@ class Timeline:
         starts: list[NDArray[Any]] = [np.zeros(1)]
         visemes: list[NDArray[Any]] = [np.array([REST])]
         weights: list[NDArray[Any]] = [np.ones(1)]
-        for offset_s, track in zip(self._starts_s, self._tracks, strict=True):
-            starts += [track.starts_s + offset_s, np.array([track.duration_s + offset_s])]
-            visemes += [track.visemes, np.array([REST])]
-            weights += [track.weights, np.ones(1)]
+        following_s = [*self._starts_s[1:], float("inf")]
+        for index, (offset_s, track) in enumerate(zip(self._starts_s, self._tracks, strict=True)):
+            end_s = offset_s + track.duration_s
+            pauses = following_s[index] - end_s > _SAME_S  # pieces of a recording follow each other at once
+            starts += [track.starts_s + offset_s, np.array([end_s] * pauses)]
+            visemes += [track.visemes, np.array([REST] * pauses)]
+            weights += [track.weights, np.ones(int(pauses))]
         return VisemeTrack(
             np.concatenate(starts),
             np.concatenate(visemes).astype(np.uint8),

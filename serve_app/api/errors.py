@@ -15,6 +15,8 @@ from starlette.routing import BaseRoute, Match
 
 from deployments.core.errors import AvatarError, StillRunning, TooManyRequests, Unauthorized
 
+from .bodies import TEXT_HINT
+
 logger = logging.getLogger("ray.serve")
 
 
@@ -129,7 +131,10 @@ def _field(problem: dict[str, Any]) -> str:
 
 _BODY_HINT = 'Send a JSON object such as {"text": "Hello"} with Content-Type: application/json.'
 _RENDER_HINTS = {
-    "text": "text is plain text of 1 to 5000 characters.",
+    "text": TEXT_HINT,
+    "audio_filename": "audio_filename is the filename of the answer to POST /upload/audio.",
+    "language": "language is a code such as en_US or de.",
+    "lipsync": "Allowed: auto, phonemes, align, recognize, rhubarb.",
     "speed": "speed is a number from 0.5 to 2.0.",
     "voice_id": "voice_id is a name from GET /v1/voices.",
     "speaker": "speaker is a name or number, as text.",

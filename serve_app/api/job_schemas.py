@@ -77,7 +77,7 @@ class JobFields(BaseModel):
 
     job_id: str
     progress: int = Field(ge=0, le=100)
-    stage: str = Field(description="queue, tts, speech; done at the end.")
+    stage: str = Field(description="queue, tts, lipsync (of a recording), speech; done at the end.")
     message: str
     error: JobError | None = Field(description="Why it failed; null unless it did.")
     priority: Priority
@@ -86,7 +86,7 @@ class JobFields(BaseModel):
     )
     attempt: int = Field(description="Counts on when a part of the server was lost.")
     text: str = Field(description="How the text begins.")
-    voice_id: str
+    voice_id: str = Field(description="Empty for a recording.")
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
@@ -120,7 +120,7 @@ class CompletedJob(RenderResponse, JobFields):
         took_ms = ((job.ended_s or job.created_s) - (job.started_s or job.created_s)) * 1000
         # Not from one model to the other by way of plain data: there may be thousands of cues.
         whole: dict[str, Any] = dict(RenderResponse.of(result, audio_base, base, took_ms))
-        whole |= {"poll_url": poll_url(job.job_id, base), **_fields(job, None), "text": job.request.text}
+        whole |= {"poll_url": poll_url(job.job_id, base), **_fields(job, None), "text": result.text}
         return cls.model_construct(**whole)
 
 

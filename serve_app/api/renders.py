@@ -1,4 +1,4 @@
-"""/v1/avatar/render: text in, a completed render out, at once or as a job; its captions."""
+"""/v1/avatar/render: text or a recording in, a completed render out, at once or as a job; its captions."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 
 from ..studio import Studio
 from .access import Access, Caller
+from .bodies import RenderBody
 from .error_schemas import errors
 from .job_schemas import Accepted, CompletedJob, JobReport
 from .media import file_response, media_responses
 from .orders import IDEMPOTENCY_KEY, base_of, order_of, visitor
-from .schemas import RenderBody, RenderResponse
+from .schemas import RenderResponse
 
 _CAPTION_TYPES = {"vtt": "text/vtt; charset=utf-8", "srt": "application/x-subrip; charset=utf-8"}
 _OnlyOnce = Annotated[
@@ -38,21 +39,22 @@ def router(studio: Studio, access: Access, audio_base_url: str | None) -> APIRou
     def audio_base(base: str) -> str:
         return (audio_base_url or f"{base}/audio").rstrip("/")
 
-    @routes.post("/v1/avatar/render", responses=errors(401, 403, 409, 413, 429, 504, 507))
+    @routes.post("/v1/avatar/render", responses=errors(401, 403, 404, 409, 413, 429, 504, 507))
     async def render(
         body: RenderBody, request: Request, caller: Caller = user, idempotency_key: _OnlyOnce = None
     ) -> RenderResponse:
-        """Speaks a text and waits for it. After SYNC_TIMEOUT_SECONDS the answer is 504 with a poll_url: it goes on."""
+        """Speaks a text, or reads a recording, and waits for it. After SYNC_TIMEOUT_SECONDS the answer is 504 with a
+        poll_url: it goes on."""
         started = time.monotonic()
         result = await studio.speak(body.to_request(), order_of(caller, request, body.priority, body.callback_url))
         base = base_of(request)
         return RenderResponse.of(result, audio_base(base), base, (time.monotonic() - started) * 1000)
 
-    @routes.post("/v1/avatar/render_async", status_code=202, responses=errors(401, 403, 413, 429))
+    @routes.post("/v1/avatar/render_async", status_code=202, responses=errors(401, 403, 404, 413, 429))
     async def render_async(
         body: RenderBody, request: Request, caller: Caller = user, idempotency_key: _OnlyOnce = None
     ) -> Accepted:
-        """Takes a text in as a job: it is written down when the answer comes, and will be done whatever dies."""
+        """Takes a text or a recording in as a job: once the answer comes it is written down, and will be done."""
         order = order_of(caller, request, body.priority, body.callback_url)
         return Accepted.of(await studio.submit(body.to_request(), order), base_of(request))
 

@@ -1,83 +1,15 @@
-"""HTTP bodies."""
+"""HTTP bodies of completed renders."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from deployments.core.types import CacheUse, Priority, RenderRequest, Timing, VisemeSet
+from deployments.core.types import LipSyncSummary, RenderRequest, Timing, VisemeSet
 
 from ..results import RenderResult
-from .voice_schemas import VoiceChange
-
-EXAMPLE: dict[str, JsonValue] = {"text": "Hello, I am a talking avatar!", "voice_id": "en_US-joe-medium", "speed": 1.0}
-
-
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must hold more than spaces")
-    return text
-
-
-PlainText = Annotated[
-    str,
-    Field(min_length=1, max_length=5000, description="Plain text, 1-5000 characters."),
-    AfterValidator(_not_blank),
-]
-"""What is to be spoken."""
-
-
-class RenderBody(BaseModel):
-    """A text to be spoken."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [EXAMPLE]})
-
-    text: PlainText
-    voice_id: Annotated[
-        str | None, Field(max_length=200, description="See GET /v1/voices; the server's default voice if left out.")
-    ] = None
-    speed: Annotated[float, Field(ge=0.5, le=2.0, allow_inf_nan=False, description="2 speaks twice as fast.")] = 1.0
-    speaker: Annotated[
-        str | None, Field(max_length=200, description="Name or number, for voices with several speakers.")
-    ] = None
-    viseme_set: Annotated[VisemeSet, Field(description="The alphabet of mouth_cues.")] = "basic"
-    timing: Annotated[
-        Timing, Field(description="natural has mouth lead and coarticulation; exact has the times of the speech.")
-    ] = "natural"
-
-    cache: Annotated[
-        CacheUse,
-        Field(description="bypass: nothing is read or kept; refresh: all is computed and replaces the old."),
-    ] = "use"
-
-    priority: Annotated[
-        Priority | None,
-        Field(
-            description="Class in the queue; by default high for who waits, normal for a job, as far as the key allows."
-        ),
-    ] = None
-    voice: Annotated[
-        VoiceChange | None,
-        Field(description="What becomes of the voice. Of a character it changes what is named, and keeps the rest."),
-    ] = None
-    callback_url: Annotated[
-        str | None, Field(max_length=2048, description="Is sent a signed POST when the job has ended.")
-    ] = None
-
-    def to_request(self) -> RenderRequest:
-        """The same without HTTP."""
-        return RenderRequest(
-            self.text,
-            self.voice_id or "",
-            self.speed,
-            self.speaker,
-            viseme_set=self.viseme_set,
-            timing=self.timing,
-            cache=self.cache,
-            conversion=self.voice.to_conversion() if self.voice else None,
-        )
 
 
 class Cue(BaseModel):
@@ -151,6 +83,20 @@ class UsedVoice(BaseModel):
         )
 
 
+class LipSyncUsed(BaseModel):
+    """What moved the mouth."""
+
+    engine: str
+    method: str = Field(description="What was really done; several with commas between.")
+    confidence: float = Field(description="0-1: how far the mouth can be trusted.")
+    notes: list[str] = Field(description="What was odd, in sentences.")
+
+    @classmethod
+    def of(cls, summary: LipSyncSummary | None) -> LipSyncUsed | None:
+        """The same for HTTP."""
+        return cls(**{**vars(summary), "notes": list(summary.notes)}) if summary else None
+
+
 class RenderResponse(BaseModel):
     """A completed render."""
 
@@ -189,7 +135,11 @@ class RenderResponse(BaseModel):
     captions_url: str = Field(description="WebVTT; .srt in its place gives SubRip.")
     viseme_set: VisemeSet
     timing: Timing
-    voice: UsedVoice
+    text: str = Field(description="What is said, or was recognised; offsets of words refer to it.")
+    audio_filename: str | None = Field(default=None, description="The recording, where it is one.")
+    voice: UsedVoice | None = Field(description="null for a recording.")
+    language: str | None = Field(description="null where nobody knows.")
+    lipsync: LipSyncUsed | None = Field(description="null for a render of an older release.")
     engines: dict[str, str]
     timings: dict[str, StageTime] = Field(description="By stage; empty for an answer that was given before.")
 
@@ -217,7 +167,11 @@ class RenderResponse(BaseModel):
             captions_url=f"{base}/v1/avatar/render/{result.render_id}/captions.vtt",
             viseme_set=request.viseme_set,
             timing=request.timing,
-            voice=UsedVoice.of(request, result.language),
+            text=result.text,
+            audio_filename=request.audio or None,
+            voice=None if request.audio else UsedVoice.of(request, result.language),
+            language=result.language or None,
+            lipsync=LipSyncUsed.of(result.lipsync),
             engines=result.engines,
             timings={name: StageTime(**vars(stage)) for name, stage in result.stages.items()},
         )

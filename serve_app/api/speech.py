@@ -16,13 +16,14 @@ from starlette.responses import StreamingResponse
 
 from deployments.core.errors import NotFound
 from deployments.core.types import RenderRequest, SpeechFormat
+from deployments.lipsync.choice import AUTO
 from deployments.media.speech_file import MEDIA_TYPES
 
 from ..studio import Studio
 from .access import Access, Caller
+from .bodies import PlainText
 from .error_schemas import errors
 from .orders import order_of
-from .schemas import PlainText
 
 MODELS = ("avatar-serve", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
 """Names that clients have as a default are understood; the voice decides what speaks."""
@@ -80,6 +81,7 @@ class SpeechBody(BaseModel):
             "" if voice in OPENAI_VOICES else voice,
             min(2.0, max(0.5, self.speed)),
             speech_format=self.response_format,
+            lipsync=AUTO,
         )
 
 

@@ -13,7 +13,9 @@ from deployments.rvc.folder import ModelFolder
 from deployments.tts.voices import BUNDLED_VOICE, VoiceLibrary
 from serve_app.cast import Cast
 from serve_app.characters import Characters, read
+from serve_app.sections import LipSyncChoice
 from serve_app.settings import Settings
+from serve_app.upload_store import UploadStore
 
 OURS = Path(__file__).parents[2] / "configs" / "voices.yaml"
 ARA = """
@@ -31,7 +33,11 @@ def cast(tmp_path: Path) -> Cast:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(name.encode())
     characters = Characters(tmp_path / "voices.yaml", tmp_path / "models" / "rvc")
-    return Cast(VoiceLibrary(tmp_path / "voices"), characters, ModelFolder(tmp_path / "models"))
+    uploads = UploadStore(str(tmp_path / "uploads"), ttl_hours=1, max_mb=1)
+    return Cast(
+        *(VoiceLibrary(tmp_path / "voices"), characters, ModelFolder(tmp_path / "models")),
+        *(uploads, LipSyncChoice()),
+    )
 
 
 def _chosen(cast: Cast, **fields: object) -> RenderRequest:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -105,13 +106,22 @@ def write_whole(files: fs.FileSystem, path: str, *pieces: Content) -> None:
     Raises:
         OSError: nothing of it stays.
     """
+    write_stream(files, path, pieces)
+
+
+def write_stream(files: fs.FileSystem, path: str, pieces: Iterable[Content]) -> None:
+    """The same of pieces that come one after the other, and need not be in memory together.
+
+    Raises:
+        OSError, and what `pieces` raises: nothing of it stays.
+    """
     if isinstance(files, fs.LocalFileSystem):
         _write_and_rename(files, path, pieces)
     else:  # an object is there once its stream is closed, and needs no folder
         _write(files, path, pieces)
 
 
-def _write_and_rename(files: fs.FileSystem, path: str, pieces: tuple[Content, ...]) -> None:
+def _write_and_rename(files: fs.FileSystem, path: str, pieces: Iterable[Content]) -> None:
     part = f"{path}.{secrets.token_hex(8)}{PART}"  # its own name: two may write the same file at once
     files.create_dir(os.path.dirname(path), recursive=True)
     try:
@@ -123,7 +133,7 @@ def _write_and_rename(files: fs.FileSystem, path: str, pieces: tuple[Content, ..
         raise
 
 
-def _write(files: fs.FileSystem, path: str, pieces: tuple[Content, ...]) -> None:
+def _write(files: fs.FileSystem, path: str, pieces: Iterable[Content]) -> None:
     with files.open_output_stream(path) as stream:
         for piece in pieces:
             stream.write(piece)

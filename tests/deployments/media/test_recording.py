@@ -22,7 +22,7 @@ MOUTH = Engine(Options())
 async def _record(*speeches: Speech, timing: Timing = "natural") -> Take:
     recording = Recording(MediaOptions(), timing)
     for index, speech in enumerate(speeches):
-        await recording.add(100 * index, False, speech, MOUTH.track(speech))
+        await recording.add(100 * index, False, speech, MOUTH.read(speech))
     return await recording.finish()
 
 
