@@ -22,24 +22,21 @@ from numpy.typing import NDArray
 
 from deployments.core.errors import AvatarError, BadRecording, RecordingTooLong
 
-from .signatures import HEAD_BYTES, TAIL_BYTES, second_nature, sound_container, stranger
+from .loudness import Loudness
+from .signatures import HEAD_BYTES, TAIL_BYTES, ogg_ends, riff_ends, second_nature, sound_container, stranger
 
 SAMPLE_RATE = 24_000
 """Hertz of what is kept: Opus goes out with it, and speech has nothing above 12 kHz that a mouth would show."""
 KINDS = "WAV, MP3, OGG, FLAC, M4A or WebM"
 _DEMUXERS = {"wav": "wav", "mp3": "mp3", "ogg": "ogg", "flac": "flac", "mp4": "mov", "webm": "matroska"}
 """FFmpeg's name of what reads each container: no other is tried."""
-_PIPED_BYTES = 0x7FFF0000
-"""From here on the length of a WAV file is what those write who do not know it yet."""
 _TAGS_BYTES = 1 << 20
 """An MP3's count of frames follows its tags, which may hold a picture."""
-_OGG_HEADER_BYTES = 27
 _MIN_RATE, _MAX_RATE, _MAX_CHANNELS = 4_000, 384_000, 64
 _SHORT_S, _SHORT_SHARE = 0.5, 0.02
 """A file is cut short where it holds less than it says by both of these: headers round, encoders pad."""
-_ACTIVE_DBFS, _SILENT_PEAK = -50.0, 0.003
-"""Of 10 ms that count as sound; and the peak of a recording in which there is none: -50 dBFS."""
-_FRAME = SAMPLE_RATE // 100
+_SILENT_PEAK = 0.003
+"""Of a recording in which there is nothing: -50 dBFS."""
 _MEMORY_BYTES, _CPU_S = 2 << 30, 240
 """Of the process: FFmpeg needs some MB and 12 s for an hour of Opus, the rest is room for slow machines."""
 
@@ -92,6 +89,7 @@ def decode(source: Path, target: Path, max_seconds: float) -> Found:
                 file,
                 mode="r",
                 format=_DEMUXERS[container_name],
+                metadata_errors="replace",  # titles in all the encodings of the world
                 options={"protocol_whitelist": "", "enable_drefs": "0"},
             ) as container:
                 return _Decoder(container, container_name, counted, max_seconds).into(target)
@@ -118,26 +116,11 @@ def _container(file: BinaryIO) -> str:
         raise BadRecording(f"file: this is {what}.", hint=f"Send {KINDS}.")
     if other := second_nature(head, tail):
         raise BadRecording(f"file: it is {name} and {other} at once, which no honest recording is.", hint=_AGAIN)
-    if name == "wav" and not _riff_ends(head, size):
+    if name == "wav" and not riff_ends(head, size):
         raise BadRecording("file: it is cut short: the WAV file says that it is longer.", hint=_AGAIN)
-    if name == "ogg" and not _ogg_ends(tail):
+    if name == "ogg" and not ogg_ends(tail):
         raise BadRecording("file: it is cut short: the last page of the Ogg stream is missing.", hint=_AGAIN)
     return name
-
-
-def _ogg_ends(tail: bytes) -> bool:
-    """Whether the last page is whole, and has the flag for the end of its stream (RFC 3533, 6: bit 2 of byte 5)."""
-    page = tail[tail.rfind(b"OggS") :]
-    if len(page) < _OGG_HEADER_BYTES or not page.startswith(b"OggS"):
-        return False
-    segments = page[_OGG_HEADER_BYTES : _OGG_HEADER_BYTES + page[26]]
-    return bool(page[5] & 4) and len(page) >= _OGG_HEADER_BYTES + page[26] + sum(segments)
-
-
-def _riff_ends(head: bytes, size: int) -> bool:
-    """Whether a WAV file is as long as it says, to a hundredth; one that was written to a pipe says nothing."""
-    says = int.from_bytes(head[4:8], "little") + 8
-    return head[:4] != b"RIFF" or says >= _PIPED_BYTES or size >= 0.99 * says
 
 
 def _counts_frames(file: BinaryIO) -> bool:
@@ -160,7 +143,8 @@ class _Decoder:
             codec=context.name,
             container=name,
         )
-        self._heard = _Heard()
+        self._heard = Loudness(SAMPLE_RATE)
+        self._no_numbers = 0
 
     def _choose(self, container: Any, name: str) -> Any:
         pictures = av.stream.Disposition.attached_pic
@@ -247,7 +231,7 @@ class _Decoder:
         values = frame.to_ndarray()
         if np.isfinite(values).all():
             return frame
-        self._heard.no_numbers += int((~np.isfinite(values)).sum())
+        self._no_numbers += int((~np.isfinite(values)).sum())
         made = av.AudioFrame.from_ndarray(
             np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0), format=frame.format.name, layout=frame.layout.name
         )
@@ -257,42 +241,16 @@ class _Decoder:
     def _describe(self) -> None:
         found, heard = self._found, self._heard
         found.peak = round(min(1.0, heard.peak), 4)
-        found.rms_dbfs = round(heard.rms_dbfs(found.duration_s), 1)
+        found.rms_dbfs = round(heard.rms_dbfs, 1)
         found.active_s = round(heard.active_frames / 100, 2)
-        if heard.no_numbers:
-            found.notes.append(f"{heard.no_numbers} values were no numbers and became silence.")
+        if self._no_numbers:
+            found.notes.append(f"{self._no_numbers} values were no numbers and became silence.")
         if heard.clipped > found.duration_s * SAMPLE_RATE / 1000:
             found.notes.append("It is clipped: the recording was too loud for its microphone or format.")
         if found.silent:
             found.notes.append("Nothing can be heard in it.")
         if len(self._container.streams.audio) > 1:
             found.notes.append(f"It has {len(self._container.streams.audio)} sound tracks: the first is taken.")
-
-
-class _Heard:
-    """Sums over the samples."""
-
-    def __init__(self) -> None:
-        self.peak = 0.0
-        self.clipped = 0
-        self.active_frames = 0
-        self.no_numbers = 0
-        self._squares = 0.0
-        self._rest = np.zeros(0, np.float32)
-
-    def add(self, samples: NDArray[np.float32]) -> None:
-        loud = np.abs(samples)
-        self.peak = max(self.peak, float(loud.max(initial=0)))
-        self.clipped += int((loud >= 0.999).sum())
-        self._squares += float(np.square(samples, dtype=np.float64).sum())
-        pending = np.concatenate((self._rest, samples))
-        whole = len(pending) // _FRAME * _FRAME
-        power = np.square(pending[:whole]).reshape(-1, _FRAME).mean(axis=1)
-        self.active_frames += int((power > 10 ** (_ACTIVE_DBFS / 10)).sum())
-        self._rest = pending[whole:]
-
-    def rms_dbfs(self, duration_s: float) -> float:
-        return float(10 * np.log10(self._squares / (duration_s * SAMPLE_RATE) + 1e-12))
 
 
 def _limit(max_seconds: float) -> None:

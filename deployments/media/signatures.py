@@ -26,6 +26,9 @@ _STRANGERS = (
 )
 _INSIDE = re.compile(rb"%PDF-1|<!doctype html|<html[\s>]|<script[\s>]|<\?php", re.IGNORECASE)
 """What has no business in the first bytes of a sound, and is obeyed there by readers that search for it."""
+_PIPED_BYTES = 0x7FFF0000
+"""From here on the length of a WAV file is what those write who do not know it yet."""
+_OGG_HEADER_BYTES = 27
 _ZIP_END = b"PK\x05\x06"
 _ZIP_END_BYTES = 22
 
@@ -70,3 +73,18 @@ def second_nature(head: bytes, tail: bytes) -> str | None:
         if at + _ZIP_END_BYTES + comment == len(tail):
             return "a ZIP archive"
     return None
+
+
+def riff_ends(head: bytes, size: int) -> bool:
+    """Whether a WAV file is as long as it says, to a hundredth; one that was written to a pipe says nothing."""
+    says = int.from_bytes(head[4:8], "little") + 8
+    return head[:4] != b"RIFF" or says >= _PIPED_BYTES or size >= 0.99 * says
+
+
+def ogg_ends(tail: bytes) -> bool:
+    """Whether the last page is whole, and has the flag for the end of its stream (RFC 3533, 6: bit 2 of byte 5)."""
+    page = tail[tail.rfind(b"OggS") :]
+    if len(page) < _OGG_HEADER_BYTES or not page.startswith(b"OggS"):
+        return False
+    segments = page[_OGG_HEADER_BYTES : _OGG_HEADER_BYTES + page[26]]
+    return bool(page[5] & 4) and len(page) >= _OGG_HEADER_BYTES + page[26] + sum(segments)
