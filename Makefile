@@ -10,6 +10,7 @@ run: .venv/run.stamp
 test: .venv/dev.stamp check
 	$(BIN)/python tests/browser_setup.py
 	$(BIN)/python tests/redis_setup.py
+	$(BIN)/python tests/rhubarb_setup.py
 	$(BIN)/python -m pytest
 
 check: .venv/dev.stamp
