@@ -52,18 +52,21 @@ class Budget:
         self._most = most
         self._line = asyncio.Lock()
         self._freed = asyncio.Event()
+        self._takers = 0
         self.taken = 0.0
 
     @asynccontextmanager
     async def take(self, amount: float) -> AsyncIterator[None]:
         """Waits for so much and has it."""
         async with self._line:  # whose turn it is waits here, all behind for the lock
-            while self.taken and self.taken + amount > self._most:
+            while self._takers and self.taken + amount > self._most:
                 self._freed.clear()
                 await self._freed.wait()
             self.taken += amount
+            self._takers += 1
         try:
             yield
         finally:
-            self.taken = max(0.0, self.taken - amount)
+            self._takers -= 1
+            self.taken = self.taken - amount if self._takers else 0.0  # sums round
             self._freed.set()

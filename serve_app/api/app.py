@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, Response
 
 from ..settings import Settings
 from ..studio import Studio
-from . import cache, edge, errors, health, jobs, media, operations, progress, renders, speech, uploads
+from . import cache, edge, errors, health, jobs, lipsync, media, operations, progress, renders, speech, uploads
 from .access import Access
 
 WEB_DIR = Path(__file__).parents[2] / "web"
@@ -33,9 +33,11 @@ def create_app(studio: Studio, settings: Settings) -> FastAPI:
     access = Access(settings.access.keys)
     audio_base_url = settings.storage.audio_base_url
     errors.install(app)
-    larger_bodies = {"/upload/": round(settings.limits.max_upload_mb * 1e6)}
+    file_bytes = round(settings.limits.max_upload_mb * 1e6)
+    larger_bodies = {"/upload/": file_bytes, "/v1/avatar/lipsync": file_bytes}
     edge.install(app, settings.access.cors_origins, settings.access.max_body_bytes, larger_bodies)
     app.include_router(renders.router(studio, access, audio_base_url))
+    app.include_router(lipsync.router(studio, access, settings.access.max_body_bytes))
     app.include_router(jobs.router(studio, access))
     app.include_router(progress.router(studio))
     app.include_router(speech.router(studio, access))

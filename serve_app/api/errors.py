@@ -145,6 +145,12 @@ _RENDER_HINTS = {
     "priority": "Allowed: high, normal, low.",
     "callback_url": "callback_url is an http or https address of at most 2048 characters.",
 }
+_LIPSYNC_HINTS = {
+    **{name: _RENDER_HINTS[name] for name in ("audio_filename", "text", "language", "lipsync", "viseme_set", "timing")},
+    "dialog": "dialog is another name of text.",
+    "format": "Allowed: json, rhubarb, tsv.",
+    "cache": _RENDER_HINTS["cache"],
+}
 _SPEECH_HINTS = {
     "input": "input is plain text of 1 to 5000 characters.",
     "model": "Allowed are the names of GET /v1/models, such as tts-1; all are the same.",
@@ -160,12 +166,14 @@ _QUERY_HINTS = {
     "cursor": "cursor is the next_cursor of the part before.",
     "last_seq": "last_seq is the seq of the last event that was seen; 0 for all.",
 }
+_HINTS = {"/v1/audio/speech": _SPEECH_HINTS, "/v1/avatar/lipsync": _LIPSYNC_HINTS}
+"""End of an address -> field -> what it takes."""
 
 
 def _hint(request: Request, problem: dict[str, Any]) -> str:
-    speaks = request.scope["path"].endswith("/v1/audio/speech")
     where, *path = problem["loc"]
-    hints = _QUERY_HINTS if where == "query" else _SPEECH_HINTS if speaks else _RENDER_HINTS
+    own = next((hints for end, hints in _HINTS.items() if request.scope["path"].endswith(end)), _RENDER_HINTS)
+    hints = _QUERY_HINTS if where == "query" else own
     if problem["type"] == "extra_forbidden" and len(path) == 1:
         return f"Allowed fields: {', '.join(hints)}."
     # The first name alone: behind it there may be the branches of a union.

@@ -28,6 +28,11 @@ class Form:
     fields: dict[str, str]
 
 
+def is_form(request: Request) -> bool:
+    """Whether its body says that it is one."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == _TYPE
+
+
 @asynccontextmanager
 async def form_of(request: Request, name: str = "file") -> AsyncIterator[Form]:
     """The form of a request; its files are gone behind the block.
@@ -39,7 +44,7 @@ async def form_of(request: Request, name: str = "file") -> AsyncIterator[Form]:
     Raises:
         BadInput: it is no such form, or has no such file.
     """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _TYPE:
+    if not is_form(request):
         raise BadInput(f"The body is to be {_TYPE} with a field {name}.", hint=_hint(request, name))
     try:
         async with request.form(max_files=1, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES) as form:

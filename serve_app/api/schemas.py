@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from deployments.core.types import LipSyncSummary, RenderRequest, Timing, VisemeSet
+from deployments.media.projection import BlendShapes
 
 from ..results import RenderResult
 
@@ -18,6 +19,11 @@ class Cue(BaseModel):
     t_ms: int
     viseme: str | int
     weight: float = Field(description="How strongly, 0-1; 1 for REST.")
+
+    @classmethod
+    def all_of(cls, result: RenderResult) -> list[Cue]:
+        """Those of a render."""
+        return [cls(t_ms=cue.t_ms, viseme=cue.viseme, weight=cue.weight) for cue in result.mouth_cues]
 
 
 class Eye(BaseModel):
@@ -38,6 +44,20 @@ class Word(BaseModel):
     start_char: int
     end_char: int
 
+    @classmethod
+    def all_of(cls, result: RenderResult) -> list[Word]:
+        """Those of a render."""
+        return [
+            cls(
+                text=word.text,
+                start_ms=round(word.start_s * 1000),
+                end_ms=round(word.end_s * 1000),
+                start_char=word.start_char,
+                end_char=word.end_char,
+            )
+            for word in result.words
+        ]
+
 
 class Shapes(BaseModel):
     """ARKit blend shapes, frame by frame."""
@@ -45,6 +65,11 @@ class Shapes(BaseModel):
     fps: int
     names: list[str]
     frames: list[list[float]]
+
+    @classmethod
+    def of(cls, shapes: BlendShapes) -> Shapes:
+        """The same for HTTP."""
+        return cls(fps=shapes.fps, names=list(shapes.names), frames=shapes.rows())
 
 
 class StageTime(BaseModel):
@@ -158,12 +183,12 @@ class RenderResponse(BaseModel):
             render_id=result.render_id,
             audio_url=f"{audio_base}/{result.render_id}.{result.audio_format}",
             duration_ms=result.duration_ms,
-            mouth_cues=[Cue(t_ms=cue.t_ms, viseme=cue.viseme, weight=cue.weight) for cue in result.mouth_cues],
+            mouth_cues=Cue.all_of(result),
             eye_events=_eyes(result),
             cached=result.cached,
             processing_time_ms=round(processing_time_ms, 1),
-            words=_words(result),
-            blend_shapes=_shapes(result),
+            words=Word.all_of(result),
+            blend_shapes=Shapes.of(result.blend_shapes) if result.blend_shapes else None,
             captions_url=f"{base}/v1/avatar/render/{result.render_id}/captions.vtt",
             viseme_set=request.viseme_set,
             timing=request.timing,
@@ -177,13 +202,6 @@ class RenderResponse(BaseModel):
         )
 
 
-def _shapes(result: RenderResult) -> Shapes | None:
-    shapes = result.blend_shapes
-    if shapes is None:
-        return None
-    return Shapes(fps=shapes.fps, names=list(shapes.names), frames=shapes.rows())
-
-
 def _eyes(result: RenderResult) -> list[Eye]:
     return [
         Eye(
@@ -193,17 +211,4 @@ def _eyes(result: RenderResult) -> list[Eye]:
             direction=event.direction,
         )
         for event in result.eye_events
-    ]
-
-
-def _words(result: RenderResult) -> list[Word]:
-    return [
-        Word(
-            text=word.text,
-            start_ms=round(word.start_s * 1000),
-            end_ms=round(word.end_s * 1000),
-            start_char=word.start_char,
-            end_char=word.end_char,
-        )
-        for word in result.words
     ]
