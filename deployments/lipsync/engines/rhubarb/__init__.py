@@ -1,7 +1,8 @@
-"""Rhubarb Lip Sync (Daniel S. Wolf, MIT): a program of the user's, for those who are used to its animation.
+"""Rhubarb Lip Sync (Daniel S. Wolf): a program of the user's, for those who are used to its animation.
 
-https://github.com/DanielSWolf/rhubarb-lip-sync. It reads a WAV file, and the text if there is one, and prints shapes
-A-H and X. What it prints is a stranger's data here, and the program is one that may hang: see program.py and cues.py.
+https://github.com/DanielSWolf/rhubarb-lip-sync (licence: MIT). It reads a WAV file, and the text if there is one, and
+prints shapes A-H and X. What it prints is a stranger's data here, and the program is one that may hang: see program.py
+and cues.py.
 """
 
 from __future__ import annotations
