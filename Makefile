@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test check format bench manifests
+.PHONY: run test check format bench bench-lipsync manifests
 
 run: .venv/run.stamp
 	@exec $(BIN)/avatar-serve serve --config configs/local.yaml
@@ -10,6 +10,7 @@ run: .venv/run.stamp
 test: .venv/dev.stamp check
 	$(BIN)/python tests/browser_setup.py
 	$(BIN)/python tests/redis_setup.py
+	$(BIN)/python tests/rhubarb_setup.py
 	$(BIN)/python -m pytest
 
 check: .venv/dev.stamp
@@ -24,6 +25,11 @@ format: .venv/dev.stamp
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m tests.bench
+
+# Every engine that is installed, side by side; ARGS="--engine align --condition clean" for less.
+bench-lipsync: .venv/dev.stamp
+	$(BIN)/python tests/rhubarb_setup.py
+	$(BIN)/python -m tests.bench.mouths $(ARGS)
 
 # k8s/rayservice.yaml repeats configs/cluster.yaml: never edit it by hand.
 manifests: .venv/dev.stamp

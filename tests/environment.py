@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 
 HOME = tempfile.mkdtemp(prefix="avatar-home-")
@@ -10,6 +11,7 @@ HOME = tempfile.mkdtemp(prefix="avatar-home-")
 
 os.environ.update(
     HOME=HOME,
+    PATH=f"{sys.prefix}/rhubarb{os.pathsep}{os.environ['PATH']}",  # see rhubarb_setup.py
     RAY_AUTH_MODE="disabled",  # a token would be written to HOME and asked for by every worker
     RAY_USAGE_STATS_ENABLED="0",
     RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH="serve_app.serve_headers:middlewares",  # as the supervisor sets it

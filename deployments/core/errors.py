@@ -2,7 +2,7 @@
 
     AvatarError 500
     ├── BadInput 422 ── NothingToSpeak, UnknownVoice, VoiceNotInstalled, UnknownSpeaker, BadModel, BadRecording,
-    │                   IdempotencyMismatch
+    │                   EngineNotInstalled, IdempotencyMismatch
     ├── Unauthorized 401
     ├── Forbidden 403
     ├── NotFound 404 ── UploadNotFound
@@ -87,6 +87,12 @@ class BadRecording(BadInput):
     """A file that is no sound, damaged, cut short, or more than one thing at once; says which."""
 
     code = "bad_recording"
+
+
+class EngineNotInstalled(BadInput):
+    """An engine runs a program of the user's, which is not on this machine."""
+
+    code = "engine_not_installed"
 
 
 class IdempotencyMismatch(BadInput):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from deployments.core.errors import AvatarError, LipSyncFailed
 from deployments.core.types import Reading, Speech
@@ -21,6 +21,14 @@ class Engine(Protocol):
             speech: of a synthesiser with its phonemes, or a recording: without phonemes and words, `text` as given or
                 empty, `language` as in en_US or empty where nobody knows.
         """
+
+
+@runtime_checkable
+class Interruptible(Protocol):
+    """An engine that need not go on to the end of what nobody waits for any more."""
+
+    def give_up(self, speech: Speech) -> None:
+        """Ends the reading of this speech, where it is at work; from any thread."""
 
 
 def read(engine: Engine, name: str, speech: Speech) -> Reading:

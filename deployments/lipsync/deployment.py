@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from deployments.core import engines
-from deployments.core.errors import StageChanged, TimedOut
+from deployments.core.errors import AvatarError, StageChanged, TimedOut
 from deployments.core.keys import Node
 from deployments.core.types import Reading, Speech
 from deployments.stage import Stage
 
 from . import contract
 from .choice import FROM_TIMES
+
+logger = logging.getLogger("ray.serve")
 
 SENTENCE_S = 30.0
 """Seconds of sound that the limit of a call is for: a longer recording has a longer one."""
@@ -37,8 +40,11 @@ class LipSync(Stage):
         self._engines = {name: engines.load("lipsync", name, options) for name, options in choices.items()}
         self._taken_s = 0.0
         """Seconds of sound at work and in line."""
-        for engine in self._engines.values():
-            await self.prepare(engine.read, engine.example)
+        for name, engine in self._engines.items():
+            try:
+                await self.prepare(engine.read, engine.example)
+            except AvatarError as error:  # such as a program that is not installed: those who ask for it will hear it
+                logger.warning("warming up %s: %s", name, error)
 
     async def read(self, speech: Speech, engine: str, node: Node) -> Reading:
         """Mouth shapes at the times of the speech.
@@ -75,5 +81,9 @@ class LipSync(Stage):
         try:
             times = max(1.0, self._taken_s / SENTENCE_S)
             return await self.run(contract.read, self._engines[engine], engine, speech, times=times)
+        except (asyncio.CancelledError, TimedOut):
+            if isinstance(self._engines[engine], contract.Interruptible):
+                self._engines[engine].give_up(speech)
+            raise
         finally:
             self._taken_s -= seconds

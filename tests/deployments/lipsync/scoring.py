@@ -35,11 +35,21 @@ def score(timing: Timing) -> dict[str, Any]:
             track = natural(track, MouthOptions()) if timing == "natural" else track
             cues = [asdict(cue) for cue in mouth_cues(track, "basic")]
             Path(predictions, truth.name.replace(".truth.", ".pred.")).write_text(json.dumps(cues))
-        output = Path(predictions, "figures.json")
-        command = [sys.executable, str(shared(_SCORER)), str(DATA), predictions, "--json", str(output)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        figures: dict[str, Any] = json.loads(output.read_text())
-    return figures
+        return figures(shared(DATA), Path(predictions))
+
+
+def figures(truths: Path, predictions: Path) -> dict[str, Any]:
+    """What the scorer says of a folder of predictions, by its names.
+
+    Args:
+        truths: folder of *.truth.json.
+        predictions: folder of *.pred.json.
+    """
+    output = predictions / "figures.json"
+    command = [sys.executable, str(shared(_SCORER)), str(truths), str(predictions), "--json", str(output)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    found: dict[str, Any] = json.loads(output.read_text())
+    return found
 
 
 def _speech(truth: Path) -> Speech:
