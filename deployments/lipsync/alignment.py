@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .acoustics.features import HOP_S, RATE
+from .acoustics.features import HOP_S
 from .acoustics.graph import build
 from .acoustics.model import AcousticModel
 from .acoustics.scores import Scores
 from .acoustics.search import FOREIGN, MISSING, MISSING_WORD, Trellis, search
 from .activity import Passage
-from .listening import Heard
+from .listening import Heard, within
 from .phones import Sound
 
 _BEAM = 400.0
@@ -103,12 +103,7 @@ def _search(model: AcousticModel, samples: NDArray[np.float32], words: Words, st
         model,
         [[tuple(sound.phone for sound in sounds) for sounds in word] for word in words[step.first : step.last]],
     )
-    return search(graph, scores_of(model, samples, step.passage), step.start)
-
-
-def scores_of(model: AcousticModel, samples: NDArray[np.float32], passage: Passage) -> Scores:
-    """Of the sound of a passage."""
-    return Scores(model, samples[round(passage.start_s * RATE) : round(passage.end_s * RATE)])
+    return search(graph, Scores(model, within(samples, step.passage)), step.start)
 
 
 def _trace(trellis: Trellis, step: _Step, words: Words, place: int) -> tuple[Found, int]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from deployments.core.types import SILENCE, AudioClip, PhonemeSpan
 
 from .acoustics.features import HOP_S, RATE
+from .activity import Passage
 from .boundaries import MIN_SOUND_S, settle
 from .phones import DIPHTHONGS, Sound
 
@@ -43,6 +44,11 @@ def prepare(audio: AudioClip) -> NDArray[np.float32]:
         samples = soxr.resample(samples, audio.sample_rate, RATE, quality="HQ")
     peak = float(np.abs(samples).max(initial=0.0))
     return (samples * np.float32(_PEAK / peak) if peak > 1e-4 else np.zeros_like(samples)).astype(np.float32)
+
+
+def within(samples: NDArray[np.float32], passage: Passage) -> NDArray[np.float32]:
+    """The samples of a passage."""
+    return samples[round(passage.start_s * RATE) : round(passage.end_s * RATE)]
 
 
 def spans(heard: Sequence[Heard], duration_s: float) -> tuple[tuple[PhonemeSpan, ...], list[tuple[float, float]]]:

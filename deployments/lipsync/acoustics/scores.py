@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from .features import features
 from .model import SILENCE_PHONE, STATES, STREAMS, AcousticModel
 
-_QUIET = 0.4
-_LOUD = 30.0
+_QUIET = 0.25
+_LOUD = 60.0
 """Under noise everything but vowels is near the model's silence. What is louder than this part of the way from the
 quietest to the loudest is none, more surely so the louder it is."""
 _NEVER = np.float32(-1e30)

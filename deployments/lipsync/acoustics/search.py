@@ -19,12 +19,12 @@ _PAUSE = np.float32(-5.0)
 """To begin a silence: keeps closures of stops from becoming one."""
 _FOREIGN = np.float32(-30.0)
 """To begin speech that is not in the text."""
-_FOREIGN_FRAME = np.float32(1.0)
+_FOREIGN_FRAME = np.float32(2.0)
 """What a frame of it scores below any speech. Words score 3.5 above any speech where they are right, on average of
 recordings 0.2 to 2.6 under noise of 10 dB, on the telephone or with formants shifted by 15 %, and -3 where they are
 wrong."""
-MISSING = np.float32(30.0)
-MISSING_WORD = np.float32(3.0)
+MISSING = np.float32(60.0)
+MISSING_WORD = np.float32(6.0)
 """To leave words out: once, and for each."""
 _RESCALE = 50
 """Frames after which scores are brought back to 0: float32 holds them exactly until then."""
