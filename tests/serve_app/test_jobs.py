@@ -40,6 +40,7 @@ JOB_FIELDS = {
 RENDER_FIELDS = {
     *("render_id", "status", "audio_url", "duration_ms", "mouth_cues", "eye_events", "cached", "processing_time_ms"),
     *("words", "blend_shapes", "captions_url", "viseme_set", "timing", "voice", "engines", "timings"),
+    *("text", "audio_filename", "language", "lipsync"),
 }
 UNKNOWN = "0" * 32
 NO_IDS = ["0123", "0" * 33, "A" * 32, "ф" * 32, "..%2F..%2Fetc%2Fpasswd", "%00", "a" * 3000]

@@ -123,7 +123,8 @@ def test_a_long_one_goes_through_in_pieces(
     sound = np.concatenate(phrases)
     name = keep(uploads, sound, tmp_path)
     job = client.post("/v1/avatar/render_async", json={"audio_filename": name, "language": "en"}).json()
-    assert until_ended(client, [job["job_id"]])[job["job_id"]]["status"] == "completed"
+    report = until_ended(client, [job["job_id"]])[job["job_id"]]
+    assert report["status"] == "completed", report["error"]
     steps = events(client, job["job_id"])
     check_events(steps, "completed")
     read = [step for step in steps if step["stage"] == "lipsync"]
