@@ -1,7 +1,7 @@
 """Wires the system: every .options() and .bind() is here.
 
-text -> Ingress -> Jobs -> Renderer -> TTS -> RVC -> LipSync; the shards of the cache belong to the Renderer. `serve
-deploy` and `avatar-serve serve` both start from `build`.
+text -> Ingress -> Jobs -> Renderer -> TTS -> RVC -> LipSync, and recording -> … -> Renderer -> LipSync; the shards of
+the cache belong to the Renderer. `serve deploy` and `avatar-serve serve` both start from `build`.
 """
 
 # No `from __future__ import annotations` here: Ray reads the builder's annotation to validate `args:`.
@@ -32,6 +32,8 @@ DEPLOYMENTS = (TTS, RVC, LipSync, Renderer, Jobs, Ingress)
 """All there are; a config file may set options for these."""
 INGRESS_MAX_ONGOING = 1000
 """Waiting renders, downloads and sockets each hold one; the default of 5 would starve the server."""
+LIPSYNC_MAX_ONGOING = 32
+"""Spoken sentences take milliseconds beside the pieces of recordings, which wait in the replica for their turn."""
 LEADER = {
     "num_replicas": 1,
     "max_ongoing_requests": 10_000,  # each is over in milliseconds, but for one feed for each Ingress replica
@@ -67,7 +69,9 @@ def compose(settings: Settings, overrides: Mapping[str, Mapping[str, Any]]) -> A
     tts = configured(TTS, max_ongoing_requests=2, autoscaling_config=_tts_autoscaling(settings)).bind(
         voice.tts.engine, settings.tts_options, built, timeouts.tts_generation
     )
-    lipsync = configured(LipSync).bind(voice.lipsync.engines, built, timeouts.lipsync_generation)
+    lipsync = configured(LipSync, max_ongoing_requests=LIPSYNC_MAX_ONGOING).bind(
+        voice.lipsync.engines, built, timeouts.lipsync_generation
+    )
     rvc = configured(RVC, max_ongoing_requests=2 * voice.rvc.batch_size).bind(
         *(settings.rvc_choices, settings.models_folder, voice.rvc.memory_mb, voice.rvc.batch_size),
         *(voice.rvc.batch_wait_s, built, timeouts.rvc_conversion),
