@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar, get_args
 from deployments.cache.made import Made
 from deployments.cache.memo import Memo
 from deployments.core import keys
-from deployments.core.errors import BadInput, LipSyncFailed, NothingToSpeak, TimedOut
+from deployments.core.errors import BadInput, EngineNotInstalled, LipSyncFailed, NothingToSpeak, TimedOut
 from deployments.core.keys import Node
 from deployments.core.types import Reading, RenderRequest, Speech, Take, Timing
 from deployments.lipsync import pieces as cutter
@@ -181,7 +181,7 @@ async def _read(stages: Stages, request: RenderRequest, _language: str, recordin
         try:
             await _read_with(engine, sound, stages, request, recording, memo)
             break
-        except (LipSyncFailed, TimedOut) as error:
+        except (LipSyncFailed, TimedOut, EngineNotInstalled) as error:
             if engine == engines[-1]:
                 raise
             recording.note(f"The engine {engine} failed ({error.code}); {engines[place + 1]} went on for it.")

@@ -28,7 +28,7 @@ def create_app(studio: Studio, settings: Settings) -> FastAPI:
     app = FastAPI(
         title="avatar-serve",
         version=version("avatar-serve"),
-        description="Text in; speech, exact lip sync and eye animation for a browser avatar out.",
+        description="Text or recorded speech in; speech, exact lip sync and eye animation for a browser avatar out.",
     )
     access = Access(settings.access.keys)
     audio_base_url = settings.storage.audio_base_url

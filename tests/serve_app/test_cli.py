@@ -38,6 +38,19 @@ def test_render_reads_standard_input(tmp_path: Path) -> None:
     assert done.returncode == 0 and "pipe" in (tmp_path / "out" / "captions.srt").read_text()
 
 
+def test_render_reads_a_recording(tmp_path: Path) -> None:
+    said = "She sells sea shells."
+    made = run("render", said, "--out", str(tmp_path / "spoken"), folder=tmp_path)
+    assert made.returncode == 0, made.stderr
+    audio = ["--audio", str(tmp_path / "spoken" / "audio.ogg"), "--language", "en"]
+    done = run("render", *audio, "--text", said, "--out", str(tmp_path / "read"), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    spoken, read = (json.loads((tmp_path / name / "response.json").read_text()) for name in ("spoken", "read"))
+    assert read["lipsync"]["engine"] == "align" and read["text"] == said and read["voice"] is None
+    assert abs(read["duration_ms"] - spoken["duration_ms"]) < 30 and len(read["mouth_cues"]) > 5
+    assert {path.name for path in (tmp_path / "read").iterdir()} >= {"audio.ogg", "audio.wav", "captions.vtt"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -47,6 +60,10 @@ def test_render_reads_standard_input(tmp_path: Path) -> None:
         (["..."], "nothing that this voice can speak"),
         (["   "], "spaces"),
         (["<speak>Hi</speak>"], "SSML"),
+        ([], "text: is required"),
+        (["--audio", "nowhere.wav"], "nowhere.wav"),
+        (["--audio", __file__], "no sound file"),
+        (["Hi", "--lipsync", "magic"], "no engine 'magic'"),
     ],
 )
 def test_render_says_what_is_wrong(tmp_path: Path, arguments: list[str], words: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from deployments.cache.memo import Memo
-from deployments.core.errors import BadInput, LipSyncFailed, TimedOut, UploadNotFound
+from deployments.core.errors import AvatarError, BadInput, EngineNotInstalled, LipSyncFailed, TimedOut, UploadNotFound
 from deployments.core.keys import Node
 from deployments.core.types import Reading, RenderRequest, Speech, Take, VisemeTrack, WordSpan
 from deployments.core.visemes import INDEX
@@ -162,16 +162,19 @@ async def test_recordings_share_what_may_be_held(uploads: UploadStore, tmp_path:
     assert reader.most_held_s <= 30 and len(reader.pieces) == 12
 
 
-async def test_where_an_engine_fails_the_next_goes_on(uploads: UploadStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "error", [LipSyncFailed("Failed to set up sub-word alignment"), EngineNotInstalled("no"), TimedOut("no")]
+)
+async def test_where_an_engine_fails_the_next_goes_on(uploads: UploadStore, tmp_path: Path, error: AvatarError) -> None:
     async def script(_speech: Speech, engine: str) -> None:
         if engine == "align":
-            raise LipSyncFailed("Failed to set up sub-word alignment")
+            raise error
 
     reader = Reader(uploads, script)
     take = await read(reader, keep(uploads, noise(70), tmp_path), text="Words.", lipsync="align recognize")
     assert reader.engines == ["align", *["recognize"] * 3]
     assert take.lipsync.engine == "recognize" and take.animation.duration_s == pytest.approx(70)
-    assert take.lipsync.notes == ("The engine align failed (lipsync_failed); recognize went on for it.",)
+    assert take.lipsync.notes == (f"The engine align failed ({error.code}); recognize went on for it.",)
 
 
 async def test_it_goes_on_from_where_the_first_failed(uploads: UploadStore, tmp_path: Path) -> None:
