@@ -37,6 +37,8 @@ _SHORT_S, _SHORT_SHARE = 0.5, 0.02
 """A file is cut short where it holds less than it says by both of these: headers round, encoders pad."""
 _SILENT_PEAK = 0.003
 """Of a recording in which there is nothing: -50 dBFS."""
+_LOUDEST = 16.0
+"""Of a float: what is louder by 24 dB than there is, is clipped before its square is none any more."""
 _MEMORY_BYTES, _CPU_S = 2 << 30, 240
 """Of the process: FFmpeg needs some MB and 12 s for an hour of Opus, the rest is room for slow machines."""
 
@@ -207,12 +209,13 @@ class _Decoder:
     def _mono(self) -> Iterator[NDArray[np.float32]]:
         """(N,) float32 at SAMPLE_RATE."""
         # Mixed here: FFmpeg's own mono is louder than its channels where they are alike, and clips.
-        resampler = av.AudioResampler(format="fltp", rate=SAMPLE_RATE)
+        # Interleaved, for PyAV 18 reads beyond the planes of more than seven channels.
+        resampler = av.AudioResampler(format="flt", rate=SAMPLE_RATE)
         for frame in self._frames():
             for part in resampler.resample(self._finite(frame)):
-                yield part.to_ndarray().mean(axis=0)
+                yield _mixed(part)
         for part in resampler.resample(None):
-            yield part.to_ndarray().mean(axis=0)
+            yield _mixed(part)
 
     def _frames(self) -> Iterator[Any]:
         try:
@@ -226,14 +229,17 @@ class _Decoder:
     def _finite(self, frame: Any) -> Any:
         """The frame, with silence where a float file holds what is no number: one would spread over its neighbours."""
         frame.pts = None  # gaps and jumps of a stranger's clock are not kept
-        if frame.format.name.rstrip("p") not in ("flt", "dbl"):
+        if frame.format.name not in ("flt", "dbl"):  # PCM; decoders of other codecs give planes, and numbers
             return frame
         values = frame.to_ndarray()
-        if np.isfinite(values).all():
+        good = np.isfinite(values)
+        if good.all() and np.abs(values).max(initial=0) <= _LOUDEST:
             return frame
-        self._no_numbers += int((~np.isfinite(values)).sum())
+        self._no_numbers += int((~good).sum())
         made = av.AudioFrame.from_ndarray(
-            np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0), format=frame.format.name, layout=frame.layout.name
+            np.where(good, np.clip(values, -_LOUDEST, _LOUDEST), 0).astype(values.dtype),
+            format=frame.format.name,
+            layout=frame.layout.name,
         )
         made.sample_rate = frame.sample_rate
         return made
@@ -251,6 +257,12 @@ class _Decoder:
             found.notes.append("Nothing can be heard in it.")
         if len(self._container.streams.audio) > 1:
             found.notes.append(f"It has {len(self._container.streams.audio)} sound tracks: the first is taken.")
+
+
+def _mixed(frame: Any) -> NDArray[np.float32]:
+    """(T,) float32, the mean of all channels."""
+    values: NDArray[np.float32] = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
+    return np.nan_to_num(values.mean(axis=1), nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _limit(max_seconds: float) -> None:
