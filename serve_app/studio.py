@@ -22,6 +22,7 @@ from deployments.tts.voices import VoiceInfo
 from .answers import Answers
 from .cast import Cast, CharacterInfo
 from .flights import Flight, Flights
+from .intake import Intake
 from .listener import audio_parts
 from .operations import CacheControl, Cluster
 from .order import CLASSES, Order
@@ -47,6 +48,7 @@ class Studio:
         cluster: Cluster,
         options: JobOptions,
         meter: Meter,
+        intake: Intake,
         release: str = "",
     ) -> None:
         """
@@ -60,6 +62,7 @@ class Studio:
             cluster: what runs where.
             options: of the jobs room.
             meter: counts the renders that no job stands behind.
+            intake: takes uploads in.
             release: that of this process; an answer of another is not given again.
         """
         self._timeout_s = timeout_s
@@ -74,6 +77,7 @@ class Studio:
         self.cast = cast
         self.cache = cache
         self.cluster = cluster
+        self.intake = intake
         self.caches = answers is not None
         """Whether anything is cached."""
 
