@@ -1,0 +1,49 @@
+"""Mouth shapes of a recording whose text nobody knows, in any language.
+
+Models: PocketSphinx's en-us and its language model (licence BSD), hama's phone recogniser (Apache-2.0), Silero VAD
+(MIT); all come inside their PyPI packages. `recognition.py` in this room says which is asked when.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import ClassVar
+
+import numpy as np
+
+from deployments.core.types import AudioClip, Reading, Speech
+from deployments.lipsync.acoustics.model import load
+from deployments.lipsync.acoustics.scores import Scores
+from deployments.lipsync.activity import Activity
+from deployments.lipsync.listening import prepare, within
+from deployments.lipsync.recognition import recognizer
+from deployments.lipsync.report import Findings, reading
+from deployments.lipsync.shapes import Emphasis
+
+VERSION = f"1, pocketsphinx {version('pocketsphinx')}, hama {version('hama')}"
+
+
+class Options(Emphasis):
+    """Settings of the engine."""
+
+
+class Engine:
+    """Finds out what is said, and when."""
+
+    example: ClassVar[Speech] = Speech(AudioClip(np.zeros(8000, np.float32), 16000), (), (), "", "en_US")
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._model, self._activity, self._recognizer = load(), Activity(), recognizer()
+
+    def read(self, speech: Speech) -> Reading:
+        """The method is "recognize words", "recognize phones" or, where nothing else was understood, "energy"."""
+        samples = prepare(speech.audio)
+        findings = Findings()
+        for passage in self._activity.passages(samples):
+            scores = Scores(self._model, within(samples, passage))
+            spoken = self._recognizer.say(scores, samples, passage, speech.language)
+            findings.add_spoken(spoken, passage.end_s - passage.start_s, with_words=True)
+        if not findings.seconds:
+            findings.notes.append("Nobody speaks in this recording: the mouth stays at rest.")
+        return reading(findings, speech, self._options, "recognize")
