@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 from hypothesis import given
@@ -30,7 +31,7 @@ def test_contiguous_and_whole(track: tuple[list[MouthCue], int]) -> None:
     assert rows[0]["start"] == 0 and rows[-1]["end"] == document["metadata"]["duration"]
     assert abs(document["metadata"]["duration"] * 1000 - duration_ms) <= 10
     assert all(row["start"] < row["end"] for row in rows)
-    for one, other in zip(rows[:-1], rows[1:], strict=True):
+    for one, other in itertools.pairwise(rows):
         assert one["end"] == other["start"] and one["value"] != other["value"]
     lines = [line.split("\t") for line in tsv_file(cues, duration_ms).splitlines()]
     assert [(float(start), value) for start, value in lines] == [
