@@ -73,7 +73,7 @@ def test_without_its_text_what_is_recognised_is_shown(recorded: Page, spoken: by
     render = animate(recorded)
     assert render["lipsync"]["engine"] == "recognize"
     expect(recorded.locator("#captions")).to_have_text(render["text"])
-    assert "milk" in render["text"]
+    assert {"bottle", "father", "farm"} <= set(render["text"].split())
     check_mouth(recorded, render)
 
 
