@@ -18,6 +18,8 @@ from .upload_store import UploadStore
 _AT_ONCE = 4
 """Uploads that are taken in at a time: each holds its body and its sound on the disk."""
 _MAX_WAITING = 16
+_WAIT_S = 30.0
+"""For a turn: clients and proxies that hear nothing give up after 60 s."""
 _BODY_S = 600
 """Seconds for a body: 200 MB at 3 Mbit/s."""
 _CHUNK_BYTES = 1 << 18
@@ -49,14 +51,17 @@ class Intake:
         """Entered before the body is read.
 
         Raises:
-            QueueFull: too many wait already.
+            QueueFull: too many wait already, or have waited too long.
             TooSlow: the body did not come in time.
         """
         if self._turns.locked() and self._waiting >= _MAX_WAITING:
             raise QueueFull("As many uploads as may wait are waiting.", hint="Try again in a few seconds.")
         self._waiting += 1
         try:
-            await self._turns.acquire()
+            async with asyncio.timeout(_WAIT_S):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise QueueFull("Other uploads take long.", hint="Try again in a few seconds.") from None
         finally:
             self._waiting -= 1
         try:

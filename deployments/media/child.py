@@ -33,7 +33,7 @@ async def decode(source: Path, target: Path, max_seconds: float) -> dict[str, An
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"},
+        env=_environment(),
     )
     try:
         async with asyncio.timeout(_TIMEOUT_S):
@@ -47,6 +47,12 @@ async def decode(source: Path, target: Path, max_seconds: float) -> dict[str, An
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
     return _answer(said)
+
+
+def _environment() -> dict[str, str]:
+    """Where Python and its libraries are, and none of the secrets that may stand in ours."""
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "LANG", "TMPDIR") if name in os.environ}
+    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
 
 
 async def _first(stream: asyncio.StreamReader | None, most_bytes: int) -> bytes:

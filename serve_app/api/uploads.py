@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from deployments.core.errors import BadInput
+
 from ..studio import Studio
 from .access import Access, Caller
 from .error_schemas import errors
@@ -24,7 +26,7 @@ class AudioUpload(BaseModel):
                     "duration_ms": 4210,
                     "sample_rate": 44100,
                     "channels": 2,
-                    "codec": "mp3float",
+                    "codec": "mp3",
                     "container": "mp3",
                     "size_bytes": 67812,
                     "peak": 0.71,
@@ -79,6 +81,8 @@ def router(studio: Studio, access: Access) -> APIRouter:
         """Takes a recording in: WAV, MP3, OGG, FLAC, M4A or WebM of any rate. Its sound is kept as mono of 24 kHz."""
         await studio.jobs.charge(caller.name, caller.requests_per_minute)
         async with studio.intake.turn(), form_of(request) as form:
+            for name in form.fields:
+                raise BadInput(f"{name[:100]}: there is no such field.", hint="Allowed fields: file.")
             return AudioUpload.of(await studio.intake.take_audio(form.file))
 
     return routes

@@ -65,7 +65,7 @@ def test_the_senders_name_counts_nothing(client: httpx.Client, settings: Setting
         (b"%PDF-1.4", "PDF"),
         (video(), "video"),
         (sound(220)[:5000], "cut short"),
-        (sound(220, "m4a")[:9000], "cannot be read"),
+        (sound(220, "m4a")[:9000], "cut short"),
     ],
 )
 def test_what_is_no_recording_is_said(client: httpx.Client, content: bytes, reason: str) -> None:
@@ -82,6 +82,7 @@ def test_what_is_no_form_is_said_with_an_example(client: httpx.Client) -> None:
         {"data": {"file": "me.wav"}},
         {"files": {"audio": ("me.wav", sound(230))}},
         {"files": [("file", ("a", b"1")), ("file", ("b", b"2"))]},
+        {"files": [("other", ("a", b"1")), ("file", ("b", b"2"))]},
         {"content": b"--x\r\nbroken", "headers": {"Content-Type": "multipart/form-data; boundary=x"}},
         {"content": b"", "headers": {"Content-Type": "multipart/form-data"}},
         {"files": {f"f{number}": (None, "x") for number in range(40)}},
@@ -91,6 +92,13 @@ def test_what_is_no_form_is_said_with_an_example(client: httpx.Client) -> None:
         answer = client.post(UPLOAD, **request)
         assert answer.status_code == 422, (request.keys(), answer.text)
         assert "curl -F file=@" in error_of(answer)["hint"]
+
+
+def test_a_field_that_there_is_not_is_named(client: httpx.Client) -> None:
+    answer = client.post(UPLOAD, files={"file": ("me.wav", sound(230))}, data={"language": "de"})
+    error = error_of(answer)
+    assert answer.status_code == 422 and error["message"] == "language: there is no such field."
+    assert error["hint"] == "Allowed fields: file."
 
 
 def test_a_body_beyond_the_limit_is_413(client: httpx.Client, settings: Settings) -> None:
