@@ -51,6 +51,10 @@ OPUS = Coding(
 )
 
 
+_AT_ONCE_S = 30
+"""Handed to FFmpeg, which copies it more than once: no sentence is longer, but a recording may be half an hour."""
+
+
 class _Target(io.BytesIO):
     """What the muxer has written and nobody has taken yet."""
 
@@ -106,8 +110,9 @@ class CodedFile:
         Raises:
             EncodingError: the codec failed.
         """
-        if len(clip.samples):
-            self._encode(clip.samples)
+        step = round(_AT_ONCE_S * self._sample_rate)
+        for start in range(0, len(clip.samples), step):
+            self._encode(clip.samples[start : start + step])
         return self._target.take() if self._streams else b""
 
     def finish(self) -> bytes:

@@ -56,7 +56,7 @@ class Timeline:
         self._sample_rate = speech.audio.sample_rate
         silence = np.zeros(round(self._pause_s * self._sample_rate), np.float32)
         start_s = self.duration_s + len(silence) / self._sample_rate
-        sound = np.concatenate((silence, speech.audio.samples))
+        sound = np.concatenate((silence, speech.audio.samples)) if len(silence) else speech.audio.samples
         if self.keeps_sound:
             self._sounds.append(sound)
         self._tracks.append(track)
