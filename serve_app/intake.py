@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
+import logging
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +17,9 @@ from deployments.media import child
 
 from .upload_store import UploadStore
 
+logger = logging.getLogger("ray.serve")
+
+_HEARING = "deployments.lipsync.hearing"
 _AT_ONCE = 4
 """Uploads that are taken in at a time: each holds its body and its sound on the disk."""
 _MAX_WAITING = 16
@@ -81,7 +86,7 @@ class Intake:
             source: what was sent.
 
         Returns:
-            Its name, and what was found in it (decoding.Found), as plain values.
+            Its name, and what was found in it (decoding.Found; size_bytes, speech_share), as plain values.
 
         Raises:
             BadRecording, RecordingTooLong, StorageFailed
@@ -93,8 +98,19 @@ class Intake:
             known = await asyncio.to_thread(self.store.known, name)
             if known is None:
                 known = {**await child.decode(sent, made, self._max_audio_seconds), "size_bytes": size}
+                known["speech_share"] = 0.0 if known["silent"] else await _speech_share(made, known["peak"])
                 await asyncio.to_thread(self.store.save, name, made, known)
         return {**known, "filename": name}
+
+
+async def _speech_share(sound: Path, peak: float) -> float | None:
+    """0-1; None where that cannot be told: nothing else depends on it."""
+    try:
+        share: float = json.loads(await child.run(_HEARING, str(sound), str(peak)))
+    except (TimeoutError, ValueError):
+        logger.warning("whether anybody speaks in an upload could not be told")
+        return None
+    return round(share, 3)
 
 
 async def _spool(source: Source, target: Path) -> tuple[str, int]:

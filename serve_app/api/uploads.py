@@ -33,6 +33,8 @@ class AudioUpload(BaseModel):
                     "rms_dbfs": -21.4,
                     "active_ms": 3620,
                     "silent": False,
+                    "speech": True,
+                    "speech_share": 0.83,
                     "notes": [],
                 }
             ]
@@ -50,16 +52,21 @@ class AudioUpload(BaseModel):
     rms_dbfs: float = Field(description="Loudness of all of it.")
     active_ms: int = Field(description="Of it that is louder than -50 dBFS.")
     silent: bool = Field(description="True: nothing can be heard in it.")
+    speech: bool | None = Field(description="Whether somebody speaks in it, in its first ten minutes; null: unknown.")
+    speech_share: float | None = Field(description="Of those, how much is speech: 0-1.")
     notes: list[str] = Field(description="What is odd about it, in sentences.")
 
     @classmethod
     def of(cls, known: dict[str, Any]) -> AudioUpload:
         """Of what Intake.take_audio gives."""
+        share = known.get("speech_share")
         return cls(
             **{name: known[name] for name in ("filename", "sample_rate", "channels", "codec", "container")},
             **{name: known[name] for name in ("size_bytes", "peak", "rms_dbfs", "silent", "notes")},
             duration_ms=round(known["duration_s"] * 1000),
             active_ms=round(known["active_s"] * 1000),
+            speech=None if share is None else share > 0,
+            speech_share=share,
         )
 
 

@@ -41,12 +41,19 @@ def test_a_recording_is_kept_under_a_name_of_its_content(client: httpx.Client, s
     assert found["duration_ms"] == pytest.approx(1000, abs=60) and found["size_bytes"] == len(content)
     assert found["peak"] == pytest.approx(0.3, abs=0.05) and found["active_ms"] > 900
     assert found["silent"] is False and found["notes"] == []
+    assert found["speech"] is False and found["speech_share"] == 0  # a tone
     kept = settings.storage.data_dir / "uploads" / found["filename"]
     with wave.open(str(kept)) as file:
         assert (file.getnchannels(), file.getframerate()) == (1, 24_000)
     written = kept.stat().st_mtime_ns
     assert upload(client, content, "another name.ogg", "text/plain").json() == found
     assert kept.stat().st_mtime_ns == written  # not decoded again
+
+
+def test_a_voice_is_heard_as_one(client: httpx.Client) -> None:
+    spoken = client.post("/v1/audio/speech", json={"input": "Somebody is speaking here.", "response_format": "mp3"})
+    found = upload(client, spoken.content).json()
+    assert found["speech"] is True and 0.5 < found["speech_share"] <= 1, found
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "a\\b.exe", "x" * 3000, "naïve ☃.mp3", ""])
