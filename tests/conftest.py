@@ -1,4 +1,4 @@
-"""One Ray cluster and one server for the whole session."""
+"""One Ray cluster and one server for the whole session: under xdist, for each of its processes."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from serve_app.supervisor import environment
 from tests.ports import free_port
 
 MARK = "SUPERVISOR_TEST_RUN"
-START_S, STOP_S = 120, 60
+START_S, STOP_S = 240, 60
 """Generous: the machine may be busy. A wait ends as soon as its condition holds."""
 
 
