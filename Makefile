@@ -7,11 +7,12 @@ BIN := .venv/bin
 run: .venv/run.stamp
 	@exec $(BIN)/avatar-serve serve --config configs/local.yaml
 
+# Two processes, each with a Ray cluster of its own (2 GB): where one waits, the other has the cores.
 test: .venv/dev.stamp check
 	$(BIN)/python tests/browser_setup.py
 	$(BIN)/python tests/redis_setup.py
 	$(BIN)/python tests/rhubarb_setup.py
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .

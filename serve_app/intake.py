@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
+import logging
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,9 +17,14 @@ from deployments.media import child
 
 from .upload_store import UploadStore
 
+logger = logging.getLogger("ray.serve")
+
+_HEARING = "deployments.lipsync.hearing"
 _AT_ONCE = 4
 """Uploads that are taken in at a time: each holds its body and its sound on the disk."""
 _MAX_WAITING = 16
+_WAIT_S = 30.0
+"""For a turn: clients and proxies that hear nothing give up after 60 s."""
 _BODY_S = 600
 """Seconds for a body: 200 MB at 3 Mbit/s."""
 _CHUNK_BYTES = 1 << 18
@@ -49,14 +56,17 @@ class Intake:
         """Entered before the body is read.
 
         Raises:
-            QueueFull: too many wait already.
+            QueueFull: too many wait already, or have waited too long.
             TooSlow: the body did not come in time.
         """
         if self._turns.locked() and self._waiting >= _MAX_WAITING:
             raise QueueFull("As many uploads as may wait are waiting.", hint="Try again in a few seconds.")
         self._waiting += 1
         try:
-            await self._turns.acquire()
+            async with asyncio.timeout(_WAIT_S):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise QueueFull("Other uploads take long.", hint="Try again in a few seconds.") from None
         finally:
             self._waiting -= 1
         try:
@@ -76,7 +86,7 @@ class Intake:
             source: what was sent.
 
         Returns:
-            Its name, and what was found in it (decoding.Found), as plain values.
+            Its name, and what was found in it (decoding.Found; size_bytes, speech_share), as plain values.
 
         Raises:
             BadRecording, RecordingTooLong, StorageFailed
@@ -88,8 +98,19 @@ class Intake:
             known = await asyncio.to_thread(self.store.known, name)
             if known is None:
                 known = {**await child.decode(sent, made, self._max_audio_seconds), "size_bytes": size}
+                known["speech_share"] = 0.0 if known["silent"] else await _speech_share(made, known["peak"])
                 await asyncio.to_thread(self.store.save, name, made, known)
         return {**known, "filename": name}
+
+
+async def _speech_share(sound: Path, peak: float) -> float | None:
+    """0-1; None where that cannot be told: nothing else depends on it."""
+    try:
+        share: float = json.loads(await child.run(_HEARING, str(sound), str(peak)))
+    except (TimeoutError, ValueError):
+        logger.warning("whether anybody speaks in an upload could not be told")
+        return None
+    return round(share, 3)
 
 
 async def _spool(source: Source, target: Path) -> tuple[str, int]:

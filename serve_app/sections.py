@@ -83,7 +83,7 @@ class LipSyncChoice(Section):
     recognize for one without. Or the engine that is taken wherever it can be."""
     fallback: bool = True
     """Where an engine fails on a recording, auto goes on with the next best and says so; false: the render fails."""
-    engines: dict[str, dict[str, Any]] = {"phonemes": {}}
+    engines: dict[str, dict[str, Any]] = {"phonemes": {}, "align": {}, "recognize": {}, "rhubarb": {}}
     """Engine of the lipsync room -> its Options. A request may say which of them."""
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""One Ray cluster and one server for the whole session."""
+"""One Ray cluster and one server for the whole session: under xdist, for each of its processes."""
 
 from __future__ import annotations
 
@@ -38,10 +38,11 @@ def settings(tmp_path_factory: pytest.TempPathFactory, voices_dir: Path) -> Sett
     """configs/local.yaml with its own folders."""
     local = config_file.read(ROOT / "configs" / "local.yaml").settings
     data_dir = tmp_path_factory.mktemp("data")
+    one_thread = local.voice.tts.model_copy(update={"options": {"threads": 1}})  # the other core has enough to do
     return local.model_copy(
         update={
             "storage": local.storage.model_copy(update={"data_dir": data_dir}),
-            "voice": local.voice.model_copy(update={"folder": voices_dir}),
+            "voice": local.voice.model_copy(update={"folder": voices_dir, "tts": one_thread}),
             "cache": local.cache.model_copy(update={"memory_mb": 64}),  # of the smaller object store below
         }
     )

@@ -14,7 +14,8 @@ os.environ.update(
     PATH=f"{sys.prefix}/rhubarb{os.pathsep}{os.environ['PATH']}",  # see rhubarb_setup.py
     RAY_AUTH_MODE="disabled",  # a token would be written to HOME and asked for by every worker
     RAY_USAGE_STATS_ENABLED="0",
-    RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH="serve_app.serve_headers:middlewares",  # as the supervisor sets it
+    RAY_task_events_report_interval_ms="0",  # as the supervisor sets it
+    RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH="serve_app.serve_headers:middlewares",  # so does this
     RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",  # Ray's future default: says nothing on machines without a GPU
 )
 for name in ("HOST", "PORT", "DATA_DIR", "PIPER_MODEL", "LOG_LEVEL", "MAX_TTS_WORKERS", "VALKEY_HOST"):

@@ -54,15 +54,43 @@ def recording(kind: str, samples: NDArray[np.float32], rate: int, channels: int 
 
 
 def float_wav(samples: NDArray[np.float32], rate: int) -> bytes:
-    """A WAV of 32-bit floats as they are, which may be no numbers."""
-    data = samples.astype("<f4").tobytes()
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 3, 1, rate, 4 * rate, 4, 32)
-    return (
-        struct.pack("<4sI4s", b"RIFF", 4 + len(form) + 8 + len(data), b"WAVE")
-        + form
-        + struct.pack("<4sI", b"data", len(data))
-        + data
-    )
+    """A WAV of 32-bit floats as they are, which may be no numbers; (T,) mono."""
+    return _wav(3, rate, samples.astype("<f4")[:, None])
+
+
+def pcm_wav(samples: NDArray[np.float32], rate: int) -> bytes:
+    """A 16-bit WAV; (T, channels)."""
+    return _wav(1, rate, np.round(samples * 32767).astype("<i2"))
+
+
+def _wav(form: int, rate: int, values: NDArray[Any]) -> bytes:
+    data, (_, channels), width = values.tobytes(), values.shape, values.itemsize
+    frame = channels * width
+    chunk = struct.pack("<4sIHHIIHH", b"fmt ", 16, form, channels, rate, rate * frame, frame, 8 * width)
+    head = struct.pack("<4sI4s", b"RIFF", 4 + len(chunk) + 8 + len(data), b"WAVE")
+    return head + chunk + struct.pack("<4sI", b"data", len(data)) + data
+
+
+def with_cover(kind: str) -> bytes:
+    """A second of sound and the picture of an album: mp3, m4a or flac."""
+    muxer, codec = KINDS[kind]
+    target = io.BytesIO()
+    with av.open(target, "w", format=muxer.replace("ipod", "mp4")) as container:
+        sound: Any = container.add_stream(codec, rate=44_100)
+        sound.layout = "mono"
+        picture: Any = container.add_stream("mjpeg", rate=1)
+        picture.width = picture.height = 16
+        picture.pix_fmt = "yuvj420p"
+        picture.disposition = av.stream.Disposition.attached_pic
+        frame = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24")
+        container.mux([*picture.encode(frame.reformat(format="yuvj420p")), *picture.encode(None)])
+        heard = av.AudioFrame.from_ndarray(tone(1, 44_100)[None], format="fltp", layout="mono")
+        heard.sample_rate, heard.pts = 44_100, 0
+        resampler = av.AudioResampler(format=sound.codec_context.format or "s16", layout="mono", rate=44_100)
+        for part in [*resampler.resample(heard), *resampler.resample(None)]:
+            container.mux(sound.encode(part))
+        container.mux(sound.encode(None))
+    return target.getvalue()
 
 
 def video(with_sound: bool = True) -> bytes:

@@ -43,7 +43,8 @@ async function request(path, options = {}) {
   return { response, body: await readJson(response) };
 }
 
-function errorFrom(response, body) {
+/** The failure that an answer says, or its status where it says nothing. */
+export function errorFrom(response, body) {
   const error = body?.error;
   if (error?.message) {
     const wait = response.headers.get("Retry-After");

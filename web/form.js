@@ -5,24 +5,34 @@ const MAX_CHARACTERS = 5000; // the server's own limit, in code points
 export class SpeechForm {
   #nodes;
   #voices;
+  #recording;
 
-  /** nodes: form, text, count, speed, speedValue, priority. voices: the VoicePicker. */
-  constructor(nodes, voices) {
+  /**
+   * nodes: form, fromVoice, fromRecording, text, count, speed, speedValue, priority, and the rows that only one of the
+   * two needs. voices: the VoicePicker. recording: the RecordingPicker.
+   */
+  constructor(nodes, voices, recording) {
     this.#nodes = nodes;
     this.#voices = voices;
+    this.#recording = recording;
+    for (const choice of [nodes.fromVoice, nodes.fromRecording]) choice.addEventListener("change", () => this.#showSource());
     nodes.text.addEventListener("input", () => this.#showCount());
     nodes.speed.addEventListener("input", () => this.#showSpeed());
     this.#showCount();
     this.#showSpeed(); // a browser may bring back what was set before a reload
+    this.#showSource();
   }
+
+  /** Whether a recording is heard, in place of a voice. */
+  get isRecorded() { return this.#nodes.fromRecording.checked; }
 
   /** What the server is sent. */
   get fields() {
     const { text, speed, priority } = this.#nodes;
+    const isGiven = !this.isRecorded || text.value.trim() !== "";
     return {
-      text: text.value,
-      speed: Number(speed.value),
-      ...this.#voices.choice,
+      ...(isGiven ? { text: text.value } : {}),
+      ...(this.isRecorded ? this.#recording.choice : { speed: Number(speed.value), ...this.#voices.choice }),
       ...(priority.value ? { priority: priority.value } : {}), // else the server chooses
     };
   }
@@ -30,13 +40,14 @@ export class SpeechForm {
   /** What must be changed first, in words, or null. Moves the focus there. */
   findProblem() {
     const problem = this.#problem();
-    if (problem) this.#nodes.text.focus();
+    if (problem) (problem.where ?? this.#nodes.text).focus();
     return problem;
   }
 
   #problem() {
     const count = this.#showCount();
-    if (this.#nodes.text.value.trim() === "") {
+    if (this.isRecorded && !this.#recording.ready) return this.#missingRecording();
+    if (!this.isRecorded && this.#nodes.text.value.trim() === "") {
       return { message: "There is nothing to say yet.", hint: "Write some text first." };
     }
     if (count <= MAX_CHARACTERS) return null;
@@ -45,6 +56,31 @@ export class SpeechForm {
       hint: "Shorten it or speak it in parts.",
     };
   }
+
+  #missingRecording() {
+    const where = this.#nodes.chooseRecording;
+    if (this.#recording.busy) return { message: "The recording is not there yet.", hint: "Wait until it has been sent.", where };
+    return { message: "There is no recording yet.", hint: "Choose a file, or record one.", where };
+  }
+
+  #showSource() {
+    const { recording, languageRow, voiceRow, speakerRow, speedRow, text, textLabel, speakLabel } = this.#nodes;
+    const recorded = this.isRecorded;
+    recording.hidden = languageRow.hidden = !recorded;
+    voiceRow.hidden = speedRow.hidden = recorded;
+    if (recorded) speakerRow.hidden = true;
+    else this.#voices.showSpeakers();
+    textLabel.textContent = recorded ? "What is said in it (if you know)" : "Text";
+    text.placeholder = recorded ? "Known words make better lips." : "What should the avatar say?";
+    speakLabel.textContent = this.action;
+    // The greeting is for a voice: nobody says it in a recording.
+    if (recorded && text.value === text.defaultValue) text.value = "";
+    else if (!recorded && text.value === "") text.value = text.defaultValue;
+    this.#showCount();
+  }
+
+  /** What the button does. */
+  get action() { return this.isRecorded ? "Animate" : "Speak"; }
 
   #showCount() {
     const count = [...this.#nodes.text.value].length;

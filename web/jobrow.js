@@ -7,12 +7,13 @@ import { inSeconds } from "./result.js";
 const STATES = {
   pending: "Waiting", processing: "Working", completed: "Ready", failed: "Failed", cancelled: "Cancelled",
 };
+const A_RECORDING = "A recording";
 const NAME_LENGTH = 40; // of the text, where a button must say which job it belongs to
 
 const setText = (node, text) => { if (node.textContent !== text) node.textContent = text; };
 
 export function nameOf(job) {
-  const letters = [...job.text.trim()];
+  const letters = [...job.text.trim() || A_RECORDING];
   return letters.length > NAME_LENGTH ? `“${letters.slice(0, NAME_LENGTH).join("").trim()}…”` : `“${letters.join("")}”`;
 }
 
@@ -55,7 +56,7 @@ export class JobRow {
     this.#play.addEventListener("click", () => this.#whileBusy(this.#play, onPlay));
     this.#time.dateTime = job.created_at;
     this.node = element("li", { className: "job", tabIndex: -1 },
-      element("p", { className: "job-text", textContent: job.text.trim() }),
+      element("p", { className: "job-text", textContent: job.text.trim() || A_RECORDING }),
       element("p", { className: "job-facts soft" }, this.#badge, this.#voice, this.#priority, this.#time),
       this.#progress,
       element("p", { className: "job-message soft" }, this.#message, " ", this.#hint),
@@ -68,7 +69,7 @@ export class JobRow {
     const ended = hasEnded(job.status);
     this.node.dataset.status = job.status;
     setText(this.#badge, STATES[job.status] ?? job.status);
-    setText(this.#voice, job.voice_id);
+    setText(this.#voice, job.voice_id || "recording");
     setText(this.#priority, `${job.priority} priority`);
     setText(this.#time, timeOf(job));
     setText(this.#message, messageOf(job));

@@ -10,6 +10,7 @@ import { Jobs } from "./jobs.js";
 import { wireLook } from "./look.js";
 import { Notices } from "./notices.js";
 import { Player } from "./player.js";
+import { RecordingPicker } from "./recording.js";
 import { inSeconds, showResult } from "./result.js";
 import { Stage } from "./stage.js";
 import { exposeStudio } from "./studio.js";
@@ -28,7 +29,8 @@ const stage = new Stage(nodes.canvas, player, drawnAvatar);
 const captions = new Captions(nodes.captions, (ms) => player.seek(ms));
 const timeline = new Timeline(nodes.timeline, (ms) => player.seek(ms));
 const voices = new VoicePicker(nodes);
-const form = new SpeechForm(nodes, voices);
+const recording = new RecordingPicker(nodes, notices, () => {});
+const form = new SpeechForm(nodes, voices, recording);
 const jobs = new Jobs();
 let rendering = null; // the AbortController of the render that we wait for
 
@@ -38,7 +40,7 @@ function showBusy() {
   // Not `disabled`: that would throw the keyboard focus away while the user waits.
   nodes.speak.setAttribute("aria-disabled", String(busy));
   nodes.speak.classList.toggle("busy", busy);
-  nodes.speakLabel.textContent = busy ? "Preparing…" : "Speak";
+  nodes.speakLabel.textContent = busy ? "Preparing…" : form.action;
   showTransport();
 }
 
@@ -79,9 +81,9 @@ async function speak() {
   showBusy();
   try {
     const tellProgress = (done) => notices.say(`Preparing the speech, ${Math.round(done)} %`);
-    const render = await renderSpeech(fields, rendering.signal, tellProgress);
+    const render = await renderedAgain(fields, tellProgress);
     rendering = null;
-    await present(render, fields.text);
+    await present(render, render.text ?? fields.text);
   } catch (error) {
     if (error.name === "AbortError") notices.say("Stopped.");
     else notices.fail(error);
@@ -89,6 +91,17 @@ async function speak() {
     rendering = null;
     showBusy();
     jobs.refresh(); // what was waited for is a job as well
+  }
+}
+
+/** Renders; a recording that the server has forgotten is sent once more. */
+async function renderedAgain(fields, tellProgress) {
+  const { signal } = rendering;
+  try {
+    return await renderSpeech(fields, signal, tellProgress);
+  } catch (error) {
+    if (error.code !== "upload_not_found" || !await recording.again()) throw error;
+    return renderSpeech(form.fields, signal, tellProgress);
   }
 }
 
@@ -106,7 +119,7 @@ async function enqueue() {
 
 async function playJob(job) {
   const render = await fetchRender(job.job_id);
-  const { text, words } = await transcriptOf(job, render);
+  const { text, words } = render.text ? render : await transcriptOf(job, render);
   notices.clear();
   await present({ ...render, words }, text);
 }
@@ -115,7 +128,7 @@ async function present(render, text) {
   const words = render.words ?? [];
   player.load(render);
   stage.setTrack(render, setOf(render));
-  captions.show(text, words);
+  captions.show(text || "(Nobody knows the words of this recording.)", words);
   timeline.show({ ...stage.track, words, durationMs: render.duration_ms });
   showResult(nodes, render);
   notices.say("Speaking.");

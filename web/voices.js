@@ -41,7 +41,7 @@ export class VoicePicker {
   /** nodes: voice and speaker (select), speakerRow, catalogue, catalogueList, catalogueCount, filter. */
   constructor(nodes) {
     this.#nodes = nodes;
-    nodes.voice.addEventListener("change", () => this.#showSpeakers());
+    nodes.voice.addEventListener("change", () => this.showSpeakers());
     nodes.filter.addEventListener("input", () => this.#showCatalogue());
   }
 
@@ -68,11 +68,12 @@ export class VoicePicker {
     ].map(([label, members]) => element("optgroup", { label }, ...members.map(optionOf)));
     const none = element("option", { value: "", textContent: "No voice is installed yet" });
     this.#nodes.voice.replaceChildren(...(groups.length > 0 ? groups : [none]));
-    this.#showSpeakers();
+    this.showSpeakers();
     this.#showCatalogue();
   }
 
-  #showSpeakers() {
+  /** The speakers of the chosen voice, where there are several. */
+  showSpeakers() {
     const chosen = this.#voices.find((voice) => voice.voice_id === this.#nodes.voice.value);
     const speakers = chosen?.speakers ?? [];
     this.#nodes.speakerRow.hidden = speakers.length < 2;

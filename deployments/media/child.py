@@ -27,26 +27,47 @@ async def decode(source: Path, target: Path, max_seconds: float) -> dict[str, An
         BadRecording: also where FFmpeg died of it, or did not come to an end.
         RecordingTooLong
     """
+    try:
+        said = await run(_PROGRAM, str(source), str(target), str(max_seconds))
+    except TimeoutError:
+        raise BadRecording("file: it cannot be read in any reasonable time.", hint=_HINT) from None
+    return _answer(said)
+
+
+async def run(program: str, *arguments: str) -> bytes:
+    """What a program of ours says on stdout; as far as it came, where it died.
+
+    Args:
+        program: dotted name of its module.
+        arguments: of the program.
+
+    Raises:
+        TimeoutError
+    """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", _PROGRAM, str(source), str(target), str(max_seconds)),
+        *(sys.executable, "-m", program, *arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"},
+        env=_environment(),
     )
     try:
         async with asyncio.timeout(_TIMEOUT_S):
             said = await _first(process.stdout, _MAX_ANSWER_BYTES)
             await process.wait()
-    except TimeoutError:
-        raise BadRecording("file: it cannot be read in any reasonable time.", hint=_HINT) from None
+            return said
     finally:
         if process.returncode is None:  # out of time, or whoever asked has left
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
-    return _answer(said)
+
+
+def _environment() -> dict[str, str]:
+    """Where Python and its libraries are, and none of the secrets that may stand in ours."""
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "LANG", "TMPDIR") if name in os.environ}
+    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
 
 
 async def _first(stream: asyncio.StreamReader | None, most_bytes: int) -> bytes:

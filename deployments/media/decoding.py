@@ -14,7 +14,7 @@ import wave
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import av
 import numpy as np
@@ -22,21 +22,28 @@ from numpy.typing import NDArray
 
 from deployments.core.errors import AvatarError, BadRecording, RecordingTooLong
 
+from .inspection import AGAIN, KINDS, Inspected, inspect
 from .loudness import Loudness
-from .signatures import HEAD_BYTES, TAIL_BYTES, ogg_ends, riff_ends, second_nature, sound_container, stranger
 
 SAMPLE_RATE = 24_000
 """Hertz of what is kept: Opus goes out with it, and speech has nothing above 12 kHz that a mouth would show."""
-KINDS = "WAV, MP3, OGG, FLAC, M4A or WebM"
 _DEMUXERS = {"wav": "wav", "mp3": "mp3", "ogg": "ogg", "flac": "flac", "mp4": "mov", "webm": "matroska"}
 """FFmpeg's name of what reads each container: no other is tried."""
-_TAGS_BYTES = 1 << 20
-"""An MP3's count of frames follows its tags, which may hold a picture."""
+_CODECS = (
+    *("pcm_s8", "pcm_u8", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_s64le"),
+    *("pcm_f32le", "pcm_f32be", "pcm_f64le", "pcm_f64be", "pcm_alaw", "pcm_mulaw", "adpcm_ms", "adpcm_ima_wav"),
+    *("mp3float", "mp3", "opus", "libopus", "vorbis", "flac", "aac", "alac"),
+)
+"""FFmpeg's names of the decoders: no other is opened, not even to look at the pictures of a video."""
+_FAILED_SHARE = 0.5
+"""Of the packets: where more cannot be decoded, it is no recording any more."""
 _MIN_RATE, _MAX_RATE, _MAX_CHANNELS = 4_000, 384_000, 64
 _SHORT_S, _SHORT_SHARE = 0.5, 0.02
 """A file is cut short where it holds less than it says by both of these: headers round, encoders pad."""
 _SILENT_PEAK = 0.003
 """Of a recording in which there is nothing: -50 dBFS."""
+_LOUDEST = 16.0
+"""Of a float: what is louder by 24 dB than there is, is clipped before its square is none any more."""
 _MEMORY_BYTES, _CPU_S = 2 << 30, 240
 """Of the process: FFmpeg needs some MB and 12 s for an hour of Opus, the rest is room for slow machines."""
 
@@ -82,69 +89,40 @@ def decode(source: Path, target: Path, max_seconds: float) -> Found:
         BadRecording, RecordingTooLong
     """
     with source.open("rb") as file:
-        container_name = _container(file)
-        counted = container_name != "mp3" or _counts_frames(file)
+        inspected = inspect(file)
+        file.seek(0)
+        options = {"protocol_whitelist": "", "enable_drefs": "0", "codec_whitelist": ",".join(_CODECS)}
+        demuxer = _DEMUXERS[inspected.container]
         try:
-            with av.open(
-                file,
-                mode="r",
-                format=_DEMUXERS[container_name],
-                metadata_errors="replace",  # titles in all the encodings of the world
-                options={"protocol_whitelist": "", "enable_drefs": "0"},
-            ) as container:
-                return _Decoder(container, container_name, counted, max_seconds).into(target)
+            # Titles come in all the encodings of the world.
+            with av.open(file, mode="r", format=demuxer, metadata_errors="replace", options=options) as container:
+                return _Decoder(container, inspected, max_seconds).into(target)
         except av.FFmpegError as error:
+            if inspected.extent.cut:
+                raise BadRecording("file: it is cut short, and nothing of it can be read.", hint=AGAIN) from error
             raise BadRecording(
-                f"file: it begins like {container_name}, and cannot be read: {error.strerror}.", hint=_AGAIN
+                f"file: it begins like {inspected.container}, and cannot be read: {error.strerror}.", hint=AGAIN
             ) from error
-
-
-_AGAIN = f"Save or export it again as {KINDS}, and send it whole."
-
-
-def _container(file: BinaryIO) -> str:
-    head = file.read(HEAD_BYTES)
-    size = file.seek(0, 2)
-    file.seek(max(0, size - TAIL_BYTES))
-    tail = file.read()
-    file.seek(0)
-    if not head:
-        raise BadRecording("file: it is empty.", hint=f"Send {KINDS}.")
-    name = sound_container(head)
-    if name is None:
-        what = stranger(head) or "no sound file that is known here"
-        raise BadRecording(f"file: this is {what}.", hint=f"Send {KINDS}.")
-    if other := second_nature(head, tail):
-        raise BadRecording(f"file: it is {name} and {other} at once, which no honest recording is.", hint=_AGAIN)
-    if name == "wav" and not riff_ends(head, size):
-        raise BadRecording("file: it is cut short: the WAV file says that it is longer.", hint=_AGAIN)
-    if name == "ogg" and not ogg_ends(tail):
-        raise BadRecording("file: it is cut short: the last page of the Ogg stream is missing.", hint=_AGAIN)
-    return name
-
-
-def _counts_frames(file: BinaryIO) -> bool:
-    """Whether an MP3 has a header that counts its frames."""
-    start = file.read(_TAGS_BYTES)
-    file.seek(0)
-    return any(tag in start for tag in (b"Xing", b"Info", b"VBRI"))
 
 
 class _Decoder:
     """One recording on its way."""
 
-    def __init__(self, container: Any, name: str, counted: bool, max_seconds: float) -> None:
-        self._container, self._counted, self._max_seconds = container, counted, max_seconds
-        self._stream = self._choose(container, name)
+    def __init__(self, container: Any, inspected: Inspected, max_seconds: float) -> None:
+        self._container, self._inspected, self._max_seconds = container, inspected, max_seconds
+        self._stream = self._choose(container, inspected.container)
         context = self._stream.codec_context
         self._found = Found(
             sample_rate=context.sample_rate or 0,
             channels=context.layout.nb_channels if context.layout else 0,
-            codec=context.name,
-            container=name,
+            codec=context.name.removesuffix("float").removeprefix("lib"),  # mp3float, libopus
+            container=inspected.container,
+            notes=list(inspected.notes),
         )
         self._heard = Loudness(SAMPLE_RATE)
         self._no_numbers = 0
+        self._packets = self._failed = self._source_samples = 0
+        self._ends_badly = False
 
     def _choose(self, container: Any, name: str) -> Any:
         pictures = av.stream.Disposition.attached_pic
@@ -154,7 +132,11 @@ class _Decoder:
             )
         if not container.streams.audio:
             raise BadRecording(f"file: there is no sound in this {name}.", hint=f"Send {KINDS}.")
-        return container.streams.audio[0]
+        stream = container.streams.audio[0]
+        if stream.codec_context is None or stream.codec_context.name not in _CODECS:
+            what = f"is {stream.codec_context.name}, which is not taken" if stream.codec_context else "is unknown"
+            raise BadRecording(f"file: its codec {what}, or it is protected (DRM).", hint=AGAIN)
+        return stream
 
     def into(self, target: Path) -> Found:
         found = self._found
@@ -173,16 +155,17 @@ class _Decoder:
                 samples_so_far += len(samples)
                 found.duration_s = samples_so_far / SAMPLE_RATE
                 self._check_length(found.duration_s)
+                samples = np.clip(samples, -1, 1)
                 self._heard.add(samples)
-                out.writeframesraw(np.round(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+                out.writeframesraw(np.round(samples * 32767).astype("<i2").tobytes())
         self._check_whole(declared_s)
         self._describe()
         return found
 
     def _declared_s(self) -> float:
         """What the file says of its length; 0 where it says nothing, or nothing to be relied on."""
-        if not self._counted:
-            return 0.0  # FFmpeg guesses it from the bit rate
+        if self._inspected.container == "mp3":
+            return 0.0  # FFmpeg guesses it from the bit rate; its frames were counted
         stream = self._stream
         if stream.duration and stream.time_base:
             return float(stream.duration * stream.time_base)
@@ -197,43 +180,58 @@ class _Decoder:
 
     def _check_whole(self, declared_s: float) -> None:
         got_s = self._found.duration_s
+        short = declared_s - got_s > max(_SHORT_S, _SHORT_SHARE * declared_s)
+        # What is damaged in the middle only has a gap there.
+        missing = self._source_samples < (self._inspected.extent.samples or 0) and (
+            self._ends_badly or not self._failed
+        )
+        if self._inspected.extent.cut or short or missing:
+            raise BadRecording(f"file: it is cut short after {got_s:.1f} s.", hint=AGAIN)
+        if self._failed > _FAILED_SHARE * self._packets:
+            raise BadRecording(f"file: {self._failed} of its {self._packets} packets are damaged.", hint=AGAIN)
         if got_s == 0:
             raise BadRecording("file: there is not one sample in it.", hint="Was the recording stopped at once?")
-        if declared_s - got_s > max(_SHORT_S, _SHORT_SHARE * declared_s):
-            raise BadRecording(
-                f"file: it is cut short: {got_s:.1f} s are there of the {declared_s:.1f} s that it says.", hint=_AGAIN
-            )
 
     def _mono(self) -> Iterator[NDArray[np.float32]]:
         """(N,) float32 at SAMPLE_RATE."""
         # Mixed here: FFmpeg's own mono is louder than its channels where they are alike, and clips.
-        resampler = av.AudioResampler(format="fltp", rate=SAMPLE_RATE)
+        # Interleaved, for PyAV 18 reads beyond the planes of more than seven channels.
+        resampler = av.AudioResampler(format="flt", rate=SAMPLE_RATE)
         for frame in self._frames():
             for part in resampler.resample(self._finite(frame)):
-                yield part.to_ndarray().mean(axis=0)
+                yield _mixed(part)
         for part in resampler.resample(None):
-            yield part.to_ndarray().mean(axis=0)
+            yield _mixed(part)
 
     def _frames(self) -> Iterator[Any]:
-        try:
-            yield from self._container.decode(self._stream)
-        except av.FFmpegError as error:
-            at_s = self._found.duration_s
-            raise BadRecording(
-                f"file: it is damaged or cut short at {at_s:.1f} s: {error.strerror}.", hint=_AGAIN
-            ) from error
+        """What of the packets can be decoded: players go on behind a damaged one, too."""
+        for packet in self._container.demux(self._stream):
+            self._packets += 1
+            try:
+                frames = packet.decode()
+            except (av.InvalidDataError, av.BugError, av.ExternalError):
+                self._failed += 1
+                self._ends_badly = True
+                continue
+            for frame in frames:
+                self._source_samples += frame.samples
+                self._ends_badly = False
+                yield frame
 
     def _finite(self, frame: Any) -> Any:
         """The frame, with silence where a float file holds what is no number: one would spread over its neighbours."""
         frame.pts = None  # gaps and jumps of a stranger's clock are not kept
-        if frame.format.name.rstrip("p") not in ("flt", "dbl"):
+        if frame.format.name not in ("flt", "dbl"):  # PCM; decoders of other codecs give planes, and numbers
             return frame
         values = frame.to_ndarray()
-        if np.isfinite(values).all():
+        good = np.isfinite(values)
+        if good.all() and np.abs(values).max(initial=0) <= _LOUDEST:
             return frame
-        self._no_numbers += int((~np.isfinite(values)).sum())
+        self._no_numbers += int((~good).sum())
         made = av.AudioFrame.from_ndarray(
-            np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0), format=frame.format.name, layout=frame.layout.name
+            np.where(good, np.clip(values, -_LOUDEST, _LOUDEST), 0).astype(values.dtype),
+            format=frame.format.name,
+            layout=frame.layout.name,
         )
         made.sample_rate = frame.sample_rate
         return made
@@ -247,10 +245,19 @@ class _Decoder:
             found.notes.append(f"{self._no_numbers} values were no numbers and became silence.")
         if heard.clipped > found.duration_s * SAMPLE_RATE / 1000:
             found.notes.append("It is clipped: the recording was too loud for its microphone or format.")
+        if self._failed:
+            found.notes.append(f"{self._failed} of its {self._packets} packets are damaged: they were left out.")
         if found.silent:
             found.notes.append("Nothing can be heard in it.")
         if len(self._container.streams.audio) > 1:
             found.notes.append(f"It has {len(self._container.streams.audio)} sound tracks: the first is taken.")
+
+
+def _mixed(frame: Any) -> NDArray[np.float32]:
+    """(T,) float32, the mean of all channels."""
+    values: NDArray[np.float32] = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
+    mean: NDArray[np.float32] = np.nan_to_num(values.mean(axis=1), nan=0.0, posinf=0.0, neginf=0.0)
+    return mean
 
 
 def _limit(max_seconds: float) -> None:

@@ -17,18 +17,22 @@ TAIL_BYTES = 65_536 + 22
 _STRANGERS = (
     ("an HTML page", re.compile(rb"\s*(?:<!doctype html|<html|<head|<body|<script)", re.IGNORECASE)),
     ("a PDF document", re.compile(rb"%PDF-")),
-    ("a program", re.compile(rb"MZ|\x7fELF|#!|\xcf\xfa\xed\xfe|\xca\xfe\xba\xbe")),
+    ("a program", re.compile(rb"MZ|\x7fELF|#!(?!AMR)|\xcf\xfa\xed\xfe|\xca\xfe\xba\xbe")),
     ("a ZIP archive", re.compile(rb"PK\x03\x04|PK\x05\x06")),
     ("an archive", re.compile(rb"Rar!\x1a|7z\xbc\xaf|\x1f\x8b|BZh|\xfd7zXZ")),
     ("a picture", re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8[79]a|BM....\0\0\0\0|RIFF....WEBP|II\*\0|MM\0\*", re.DOTALL)),
     ("an XML document", re.compile(rb"\s*<(?:\?xml|svg)", re.IGNORECASE)),
+    ("a video", re.compile(rb"RIFF....AVI |\0\0\x01\xba|FLV\x01", re.DOTALL)),
+    ("AAC without a container", re.compile(rb"\xff[\xf0\xf1\xf8\xf9]|ADIF")),
+    (
+        "sound of a kind that is not taken",
+        re.compile(rb"FORM....AIF[FC]|#!AMR|caff|\.snd|wvpk|MAC |\x30\x26\xb2\x75", re.DOTALL),
+    ),
+    ("notes (MIDI)", re.compile(rb"MThd")),
     ("a playlist", re.compile(rb"#EXTM3U|\[playlist\]|ffconcat", re.IGNORECASE)),
 )
 _INSIDE = re.compile(rb"%PDF-1|<!doctype html|<html[\s>]|<script[\s>]|<\?php", re.IGNORECASE)
 """What has no business in the first bytes of a sound, and is obeyed there by readers that search for it."""
-_PIPED_BYTES = 0x7FFF0000
-"""From here on the length of a WAV file is what those write who do not know it yet."""
-_OGG_HEADER_BYTES = 27
 _ZIP_END = b"PK\x05\x06"
 _ZIP_END_BYTES = 22
 
@@ -73,18 +77,3 @@ def second_nature(head: bytes, tail: bytes) -> str | None:
         if at + _ZIP_END_BYTES + comment == len(tail):
             return "a ZIP archive"
     return None
-
-
-def riff_ends(head: bytes, size: int) -> bool:
-    """Whether a WAV file is as long as it says, to a hundredth; one that was written to a pipe says nothing."""
-    says = int.from_bytes(head[4:8], "little") + 8
-    return head[:4] != b"RIFF" or says >= _PIPED_BYTES or size >= 0.99 * says
-
-
-def ogg_ends(tail: bytes) -> bool:
-    """Whether the last page is whole, and has the flag for the end of its stream (RFC 3533, 6: bit 2 of byte 5)."""
-    page = tail[tail.rfind(b"OggS") :]
-    if len(page) < _OGG_HEADER_BYTES or not page.startswith(b"OggS"):
-        return False
-    segments = page[_OGG_HEADER_BYTES : _OGG_HEADER_BYTES + page[26]]
-    return bool(page[5] & 4) and len(page) >= _OGG_HEADER_BYTES + page[26] + sum(segments)

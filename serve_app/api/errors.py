@@ -11,6 +11,8 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
 from deployments.core.errors import AvatarError, StillRunning, TooManyRequests, Unauthorized
@@ -25,6 +27,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(AvatarError, _avatar_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _nobody)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -66,6 +69,11 @@ def _still_running(request: Request, error: StillRunning) -> JSONResponse:
     detail = {"code": error.code, "message": str(error), "hint": error.hint}
     content = {"error": {**detail, "render_id": error.render_id, "poll_url": poll_url}}
     return JSONResponse(content, error.status, {"Location": poll_url})
+
+
+async def _nobody(_request: Request, _error: Exception) -> Response:
+    """The client left in the middle of its body: that is no fault of the server, and nobody reads the answer."""
+    return Response(status_code=408)
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

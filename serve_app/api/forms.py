@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,12 +12,15 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
+from starlette.types import Message, Receive
 
-from deployments.core.errors import BadInput
+from deployments.core.errors import BadInput, TooSlow
 
 _MAX_FIELDS = 16
 _MAX_FIELD_BYTES = 32_768
 """5000 characters of four bytes, and room."""
+_SILENT_S = 30.0
+"""Without a byte. A line that stalls comes back within seconds; who does not keeps others from their turn."""
 _TYPE = "multipart/form-data"
 
 
@@ -34,20 +38,23 @@ def is_form(request: Request) -> bool:
 
 
 @asynccontextmanager
-async def form_of(request: Request, name: str = "file") -> AsyncIterator[Form]:
+async def form_of(request: Request, name: str = "file", silent_s: float = _SILENT_S) -> AsyncIterator[Form]:
     """The form of a request; its files are gone behind the block.
 
     Args:
         request: whose body was not read yet.
         name: of the field with the file.
+        silent_s: how long the body may stop coming.
 
     Raises:
         BadInput: it is no such form, or has no such file.
+        TooSlow
     """
     if not is_form(request):
         raise BadInput(f"The body is to be {_TYPE} with a field {name}.", hint=_hint(request, name))
     try:
-        async with request.form(max_files=1, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES) as form:
+        body = Request(request.scope, _impatient(request.receive, silent_s))
+        async with body.form(max_files=1, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES) as form:
             file = form.get(name)
             if not isinstance(file, UploadFile):
                 raise BadInput(f"{name}: there is no file of that name in the form.", hint=_hint(request, name))
@@ -57,6 +64,17 @@ async def form_of(request: Request, name: str = "file") -> AsyncIterator[Form]:
         raise BadInput(
             f"The form cannot be read: {getattr(error, 'detail', error)}", hint=_hint(request, name)
         ) from error
+
+
+def _impatient(receive: Receive, silent_s: float) -> Receive:
+    async def next_part() -> Message:
+        try:
+            async with asyncio.timeout(silent_s):
+                return await receive()
+        except TimeoutError:
+            raise TooSlow(f"Nothing of the body came for {silent_s:g} s.", hint="Send it again.") from None
+
+    return next_part
 
 
 def _hint(request: Request, name: str) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from deployments.core.errors import BadInput
+
 from ..studio import Studio
 from .access import Access, Caller
 from .error_schemas import errors
@@ -24,13 +26,15 @@ class AudioUpload(BaseModel):
                     "duration_ms": 4210,
                     "sample_rate": 44100,
                     "channels": 2,
-                    "codec": "mp3float",
+                    "codec": "mp3",
                     "container": "mp3",
                     "size_bytes": 67812,
                     "peak": 0.71,
                     "rms_dbfs": -21.4,
                     "active_ms": 3620,
                     "silent": False,
+                    "speech": True,
+                    "speech_share": 0.83,
                     "notes": [],
                 }
             ]
@@ -48,16 +52,21 @@ class AudioUpload(BaseModel):
     rms_dbfs: float = Field(description="Loudness of all of it.")
     active_ms: int = Field(description="Of it that is louder than -50 dBFS.")
     silent: bool = Field(description="True: nothing can be heard in it.")
+    speech: bool | None = Field(description="Whether somebody speaks in it, in its first ten minutes; null: unknown.")
+    speech_share: float | None = Field(description="Of those, how much is speech: 0-1.")
     notes: list[str] = Field(description="What is odd about it, in sentences.")
 
     @classmethod
     def of(cls, known: dict[str, Any]) -> AudioUpload:
         """Of what Intake.take_audio gives."""
+        share = known.get("speech_share")
         return cls(
             **{name: known[name] for name in ("filename", "sample_rate", "channels", "codec", "container")},
             **{name: known[name] for name in ("size_bytes", "peak", "rms_dbfs", "silent", "notes")},
             duration_ms=round(known["duration_s"] * 1000),
             active_ms=round(known["active_s"] * 1000),
+            speech=None if share is None else share > 0,
+            speech_share=share,
         )
 
 
@@ -79,6 +88,8 @@ def router(studio: Studio, access: Access) -> APIRouter:
         """Takes a recording in: WAV, MP3, OGG, FLAC, M4A or WebM of any rate. Its sound is kept as mono of 24 kHz."""
         await studio.jobs.charge(caller.name, caller.requests_per_minute)
         async with studio.intake.turn(), form_of(request) as form:
+            for name in form.fields:
+                raise BadInput(f"{name[:100]}: there is no such field.", hint="Allowed fields: file.")
             return AudioUpload.of(await studio.intake.take_audio(form.file))
 
     return routes

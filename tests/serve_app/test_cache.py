@@ -130,14 +130,6 @@ async def ask_all(url: str, *bodies: dict[str, Any]) -> list[httpx.Response]:
         return await asyncio.gather(*(client.post(RENDER, json=body) for body in bodies))
 
 
-@pytest.fixture(scope="module")
-def narrow_url(ray_serve: str, settings: Settings) -> Iterator[str]:
-    """A server that renders one text at a time and lets one wait."""
-    narrow = changed(settings, "limits", max_concurrent_requests=1, max_queued_requests=1)
-    with application(ray_serve, narrow, "cache-narrow") as url:
-        yield url
-
-
 def test_the_second_answer_is_the_first_under_an_id_of_its_own(client: httpx.Client) -> None:
     text = "Otters juggle seven stones."
     first, second, third = (render(client, text) for _ in range(3))
@@ -285,19 +277,6 @@ def test_without_a_cache_everything_is_computed(ray_serve: str, settings: Settin
         assert report(client)["enabled"] is False and report(client)["total_accesses"] == 0
         assert client.delete("/cache/clear").json()["removed_entries"] == 0
         assert client.post("/cache/cleanup").status_code == 200
-
-
-async def test_equal_requests_at_once_are_one_render(narrow_url: str) -> None:
-    """With room for one render and one that waits: those who follow take none."""
-    replies = await ask_all(narrow_url, *[{"text": "Magpies audit silver spoons."}] * 64)
-    assert {reply.status_code for reply in replies} == {200}
-    answers = [reply.json() for reply in replies]
-    assert [answer["cached"] for answer in answers].count(False) == 1
-    assert len({answer["render_id"] for answer in answers}) == 64
-    assert len({answer["duration_ms"] for answer in answers}) == 1
-    assert [answer for answer in answers if answer["timings"] and ran(answer)["tts"] == (1, 1)]
-    with http(narrow_url) as client:
-        assert media(client, answers[0]) == media(client, answers[-1])
 
 
 async def test_who_follows_a_client_that_leaves_is_answered(server_url: str) -> None:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from serve_app.settings import Settings
-from tests.serve_app.test_cache import application, http, http_many, render, report, until
+from tests.serve_app.test_cache import application, ask_all, http, http_many, media, ran, render, report, until
 from tests.serve_app.test_cache_drills import shard_process
 from tests.serve_app.test_limits import LONG, changed
 from tests.serve_app.test_server import RENDER, error_of
@@ -24,6 +24,19 @@ def url(ray_serve: str, settings: Settings, tmp_path_factory: pytest.TempPathFac
     own = changed(own, "limits", max_concurrent_requests=1, max_queued_requests=1)
     with application(ray_serve, own, APP) as address:
         yield address
+
+
+async def test_equal_requests_at_once_are_one_render(url: str) -> None:
+    """With room for one render and one that waits: those who follow take none."""
+    replies = await ask_all(url, *[{"text": "Magpies audit silver spoons."}] * 64)
+    assert {reply.status_code for reply in replies} == {200}
+    answers = [reply.json() for reply in replies]
+    assert [answer["cached"] for answer in answers].count(False) == 1
+    assert len({answer["render_id"] for answer in answers}) == 64
+    assert len({answer["duration_ms"] for answer in answers}) == 1
+    assert [answer for answer in answers if answer["timings"] and ran(answer)["tts"] == (1, 1)]
+    with http(url) as client:
+        assert media(client, answers[0]) == media(client, answers[-1])
 
 
 async def test_what_is_cached_does_not_wait_for_what_is_computed(url: str) -> None:

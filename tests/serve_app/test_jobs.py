@@ -576,7 +576,7 @@ async def test_who_asks_again_is_told_of_the_same_job_when_it_takes_too_long(
 
 
 async def test_who_was_cut_off_comes_back_with_the_same_key(server_url: str, client: httpx.Client) -> None:
-    text = many("Impala")
+    text = many("Impala", 12)
     body, headers = {"text": text, "cache": "bypass"}, {"Idempotency-Key": str(uuid4())}
     async with http_many(server_url) as cut_off:
         waiting = asyncio.create_task(cut_off.post(RENDER, json=body, headers=headers))
@@ -768,14 +768,14 @@ async def two_who_wait(
         yield waiting
 
 
-def many(kind: str) -> str:
+def many(kind: str, sentences: int = 25) -> str:
     """A text that takes seconds."""
-    return " ".join(f"{kind} number {number} is counted again." for number in range(25))
+    return " ".join(f"{kind} number {number} is counted again." for number in range(sentences))
 
 
 @pytest.mark.parametrize("leaver", [0, 1], ids=["the first", "the second"])
 async def test_one_of_two_who_wait_may_leave(server_url: str, client: httpx.Client, leaver: int) -> None:
-    text = many(f"Koala {leaver}")
+    text = many(f"Koala {leaver}", 12)
     async with two_who_wait(server_url, client, text) as waiting:
         await asyncio.to_thread(until, lambda: client.get("/health").json()["pending_jobs"] == 1)
         (job,) = await asyncio.to_thread(of_text, client, f"{text[:80]}…")
@@ -790,7 +790,7 @@ async def test_one_of_two_who_wait_may_leave(server_url: str, client: httpx.Clie
 
 
 async def test_one_of_two_with_the_same_key_may_leave(server_url: str, client: httpx.Client) -> None:
-    text = many("Lemur")
+    text = many("Lemur", 12)
     async with two_who_wait(server_url, client, text, **{"Idempotency-Key": str(uuid4())}) as waiting:
         (job,) = await asyncio.to_thread(of_text, client, f"{text[:80]}…")
         await asyncio.to_thread(until, lambda: report(client, job["job_id"])["stage"] == "tts")
@@ -815,7 +815,7 @@ async def test_a_render_that_nobody_waits_for_is_cancelled(server_url: str, clie
 
 async def test_a_job_that_was_handed_in_outlives_who_waits_for_it(server_url: str, client: httpx.Client) -> None:
     """With its key, a sync render waits for a job that somebody handed in to be done."""
-    text = many("Nutria")
+    text = many("Nutria", 12)
     body, headers = {"text": text}, {"Idempotency-Key": str(uuid4())}
     async with http_many(server_url) as leaving:
         job_id = (await leaving.post(ASYNC, json=body, headers=headers)).json()["job_id"]

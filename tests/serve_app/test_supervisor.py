@@ -1,4 +1,7 @@
-"""`avatar-serve serve` as `make run` starts it: HAProxy, signals, and nothing left behind."""
+"""`avatar-serve serve` as `make run` starts it: HAProxy, signals, and nothing left behind.
+
+That it stops by itself when its supervisor is killed is in test_cache_crash.py, at the end of a server's life there.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from serve_app.supervisor import environment
 from tests.ports import free_port
 
 MARK = "SUPERVISOR_TEST_RUN"
-START_S, STOP_S = 120, 60
+START_S, STOP_S = 240, 60
 """Generous: the machine may be busy. A wait ends as soon as its condition holds."""
 
 
@@ -90,10 +93,7 @@ def servers() -> Iterator[list[Server]]:
         server.process.wait(timeout=STOP_S)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_speaks_and_a_signal_to_the_group_ends_everything(
-    tmp_path: Path, servers: list[Server], number: signal.Signals
-) -> None:
+def test_it_speaks_and_ctrl_c_ends_everything(tmp_path: Path, servers: list[Server]) -> None:
     server = start(tmp_path, free_port())
     servers.append(server)
     server.wait_for("Ready: http://127.0.0.1")
@@ -109,7 +109,7 @@ def test_it_speaks_and_a_signal_to_the_group_ends_everything(
             assert time.monotonic() < deadline, "a render that nobody waits for is still at work"
             time.sleep(0.1)
     assert any("haproxy" in process.name() for process in server.processes()) == (sys.platform == "linux")
-    os.killpg(server.process.pid, number)
+    os.killpg(server.process.pid, signal.SIGINT)
     assert server.process.wait(timeout=STOP_S) == 0
     assert server.processes() == []
     assert not (tmp_path / "home" / ".ray").exists()
@@ -143,7 +143,8 @@ def _leave_in_the_middle(port: int) -> None:
             time.sleep(0.02)
 
 
-def test_a_signal_during_the_start_ends_everything_too(tmp_path: Path, servers: list[Server]) -> None:
+def test_sigterm_during_the_start_ends_everything_too(tmp_path: Path, servers: list[Server]) -> None:
+    """Both signals have one handler from the start on."""
     server = start(tmp_path, free_port())
     servers.append(server)
     server.wait_for("Starting")
@@ -151,18 +152,9 @@ def test_a_signal_during_the_start_ends_everything_too(tmp_path: Path, servers: 
     while not any(process.name() == "raylet" for process in server.processes()):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    os.killpg(server.process.pid, signal.SIGINT)
+    os.killpg(server.process.pid, signal.SIGTERM)
     assert server.process.wait(timeout=STOP_S) == 0
     assert server.processes() == []
-
-
-def test_the_server_stops_by_itself_when_its_supervisor_is_killed(tmp_path: Path, servers: list[Server]) -> None:
-    server = start(tmp_path, free_port())
-    servers.append(server)
-    server.wait_for("Ready: ")
-    server.process.kill()
-    server.process.wait(timeout=STOP_S)
-    server.wait_until_gone()
 
 
 def test_a_taken_port_is_said_at_once(tmp_path: Path, servers: list[Server]) -> None:

@@ -41,12 +41,19 @@ def test_a_recording_is_kept_under_a_name_of_its_content(client: httpx.Client, s
     assert found["duration_ms"] == pytest.approx(1000, abs=60) and found["size_bytes"] == len(content)
     assert found["peak"] == pytest.approx(0.3, abs=0.05) and found["active_ms"] > 900
     assert found["silent"] is False and found["notes"] == []
+    assert found["speech"] is False and found["speech_share"] == 0  # a tone
     kept = settings.storage.data_dir / "uploads" / found["filename"]
     with wave.open(str(kept)) as file:
         assert (file.getnchannels(), file.getframerate()) == (1, 24_000)
     written = kept.stat().st_mtime_ns
     assert upload(client, content, "another name.ogg", "text/plain").json() == found
     assert kept.stat().st_mtime_ns == written  # not decoded again
+
+
+def test_a_voice_is_heard_as_one(client: httpx.Client) -> None:
+    spoken = client.post("/v1/audio/speech", json={"input": "Somebody is speaking here.", "response_format": "mp3"})
+    found = upload(client, spoken.content).json()
+    assert found["speech"] is True and 0.5 < found["speech_share"] <= 1, found
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "a\\b.exe", "x" * 3000, "naïve ☃.mp3", ""])
@@ -65,7 +72,7 @@ def test_the_senders_name_counts_nothing(client: httpx.Client, settings: Setting
         (b"%PDF-1.4", "PDF"),
         (video(), "video"),
         (sound(220)[:5000], "cut short"),
-        (sound(220, "m4a")[:9000], "cannot be read"),
+        (sound(220, "m4a")[:9000], "cut short"),
     ],
 )
 def test_what_is_no_recording_is_said(client: httpx.Client, content: bytes, reason: str) -> None:
@@ -82,6 +89,7 @@ def test_what_is_no_form_is_said_with_an_example(client: httpx.Client) -> None:
         {"data": {"file": "me.wav"}},
         {"files": {"audio": ("me.wav", sound(230))}},
         {"files": [("file", ("a", b"1")), ("file", ("b", b"2"))]},
+        {"files": [("other", ("a", b"1")), ("file", ("b", b"2"))]},
         {"content": b"--x\r\nbroken", "headers": {"Content-Type": "multipart/form-data; boundary=x"}},
         {"content": b"", "headers": {"Content-Type": "multipart/form-data"}},
         {"files": {f"f{number}": (None, "x") for number in range(40)}},
@@ -91,6 +99,13 @@ def test_what_is_no_form_is_said_with_an_example(client: httpx.Client) -> None:
         answer = client.post(UPLOAD, **request)
         assert answer.status_code == 422, (request.keys(), answer.text)
         assert "curl -F file=@" in error_of(answer)["hint"]
+
+
+def test_a_field_that_there_is_not_is_named(client: httpx.Client) -> None:
+    answer = client.post(UPLOAD, files={"file": ("me.wav", sound(230))}, data={"language": "de"})
+    error = error_of(answer)
+    assert answer.status_code == 422 and error["message"] == "language: there is no such field."
+    assert error["hint"] == "Allowed fields: file."
 
 
 def test_a_body_beyond_the_limit_is_413(client: httpx.Client, settings: Settings) -> None:

@@ -24,6 +24,7 @@ BROWSER_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--mute-audio",
+    "--use-fake-device-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
 ]
 

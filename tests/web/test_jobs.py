@@ -105,7 +105,7 @@ def test_cut_sockets_go_on_where_they_were(page: Page) -> None:
 
     page.route_web_socket(SOCKETS, cut_the_first_two)
     open_page(page, page.url)  # routes are for sockets of pages that are loaded after them
-    job_id = enqueue(page, unique_text(20))
+    job_id = enqueue(page, unique_text(12))
     wait_for_progress(page, job_id, 60)
     expect_state(page, job_id, "Ready")
     assert told == list(range(1, len(told) + 1))

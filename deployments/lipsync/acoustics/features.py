@@ -87,12 +87,13 @@ def _mel_powers(samples: NDArray[np.float32]) -> NDArray[np.float64]:
     emphasized = np.append(scaled[:1], scaled[1:] - _PRE_EMPHASIS * scaled[:-1])
     frames = np.lib.stride_tricks.sliding_window_view(emphasized, _WINDOW)[::HOP]
     window = np.hamming(_WINDOW)
-    return np.concatenate(
+    powers: NDArray[np.float64] = np.concatenate(
         [
             np.square(np.abs(np.fft.rfft(frames[at : at + _CHUNK] * window, _FFT))) @ _MEL
             for at in range(0, len(frames), _CHUNK)
         ]
     )
+    return powers
 
 
 def _without_noise(powers: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -113,7 +114,8 @@ def _without_noise(powers: NDArray[np.float64]) -> NDArray[np.float64]:
         masked = np.where(signal < 0.85 * peak, 0.2 * peak, signal)
         peak = np.maximum(peak, signal)
         gains[index] = np.maximum(masked, floor) / smooth
-    return powers * (np.clip(gains, 1 / 20, 20) @ _SMOOTH.T)
+    cleaned: NDArray[np.float64] = powers * (np.clip(gains, 1 / 20, 20) @ _SMOOTH.T)
+    return cleaned
 
 
 def _lower_envelope(envelope: NDArray[np.float64], power: NDArray[np.float64]) -> NDArray[np.float64]:

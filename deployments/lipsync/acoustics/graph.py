@@ -59,10 +59,10 @@ def build(model: AcousticModel, words: Sequence[Sequence[Pronunciation]]) -> Gra
         behind = index[words[at + 1][0][0]] if at + 1 < len(words) else silence
         for variant, phones in enumerate(word):
             around = [before, *(index[phone] for phone in phones), behind]
-            for place, phone in enumerate(around[1:-1]):
+            for place, own in enumerate(around[1:-1]):
                 first, last = place == 0, place == len(phones) - 1
-                states.append(model.states(phone, around[place], around[place + 2], first=first, last=last))
-                rows.append((phone, at, variant, place))
+                states.append(model.states(own, around[place], around[place + 2], first=first, last=last))
+                rows.append((own, at, variant, place))
             ends[at, variant] = len(rows) - 1
     phone, word_of, variant_of, place_of = np.array(rows, np.intp).reshape(-1, 4).T
     pauses = len(words) + 1

@@ -93,12 +93,12 @@ def load() -> AcousticModel:
     phones, triphones, senones, owners = _read_mdef(data["mdef"])
     shape = (len(phones), STREAMS, _GAUSSIANS, _STREAM_SIZE)
     variances = np.maximum(_read_gaussians(data["variances"], shape), _MIN_VARIANCE)
-    constants = -0.5 * np.log(2 * np.pi * variances).sum(axis=-1)
+    constants = (-0.5 * np.log(2 * np.pi * variances).sum(axis=-1)).astype(np.float32)
     stay, leave = _read_transitions(data["transition_matrices"], len(phones))
     return AcousticModel(
         phones,
         _read_gaussians(data["means"], shape),
-        0.5 / variances,
+        (0.5 / variances).astype(np.float32),
         constants,
         _read_weights(data["sendump"], len(owners)),
         owners,

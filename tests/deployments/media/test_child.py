@@ -61,6 +61,25 @@ async def test_who_leaves_leaves_no_decoder_behind_and_memory_stays_small(tmp_pa
     assert not children()
 
 
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="Linux shows what a process was given")
+async def test_a_decoder_is_told_no_secrets(tmp_path: Path) -> None:
+    task, process = await _at_work(tmp_path)
+    given = process.environ()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert "PYTHONPATH" in given
+    assert given.keys() <= {
+        "PATH",
+        "LD_LIBRARY_PATH",
+        "LANG",
+        "LC_CTYPE",
+        "TMPDIR",
+        "PYTHONPATH",
+        "OPENBLAS_NUM_THREADS",
+    }
+
+
 async def _at_work(tmp_path: Path) -> tuple[asyncio.Task[object], psutil.Process]:
     """Something that takes seconds: an hour, written to a pipe, of which a minute is repeated."""
     minute = recording("wav", tone(60, 16_000), 16_000)

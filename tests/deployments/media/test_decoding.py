@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 import wave
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 
 from deployments.core.errors import AvatarError, BadRecording, RecordingTooLong
 from deployments.media.decoding import SAMPLE_RATE, Found, decode
-from tests.recordings import KINDS, float_wav, recording, tone, video
+from tests.recordings import KINDS, float_wav, pcm_wav, recording, tone, video, with_cover
 
 
 def decoded(tmp_path: Path, content: bytes, max_seconds: float = 100) -> tuple[Found, np.ndarray]:
@@ -60,9 +62,82 @@ def test_every_kind_becomes_the_same_sound(tmp_path: Path, kind: str, rate: int,
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_what_is_cut_short_is_refused(tmp_path: Path, kind: str, share: float) -> None:
     whole = recording(kind, tone(3, 48_000), 48_000, 2)
-    with pytest.raises(BadRecording, match=r"cut short|cannot be read") as caught:
+    with pytest.raises(BadRecording, match="cut short") as caught:
         decoded(tmp_path, whole[: round(len(whole) * share)])
     assert caught.value.hint
+    seconds = re.search(r"after ([0-9.]+) s", str(caught.value))
+    if seconds:  # else its index, or a single large page of all its sound, was at the end
+        assert float(seconds[1]) == pytest.approx(3 * share, abs=1.1)
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_a_single_byte_that_is_missing_is_noticed(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(BadRecording, match="cut short"):
+        decoded(tmp_path, recording(kind, tone(1, 48_000), 48_000, 2)[:-1])
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "flac"])  # whose frames do not say where they end
+def test_scraps_behind_the_sound_are_passed_over(tmp_path: Path, kind: str) -> None:
+    found, _ = decoded(tmp_path, recording(kind, tone(1, 48_000), 48_000, 2) + b"a scrap")
+    assert "7 bytes behind the sound are none of it: they were passed over." in found.notes
+
+
+@pytest.mark.parametrize("channels", [1, 2, 7, 8, 9, 24, 64])
+def test_any_number_of_channels_is_mixed(tmp_path: Path, channels: int) -> None:
+    found, _ = decoded(tmp_path, pcm_wav(np.repeat(tone(0.5, 8_000)[:, None], channels, 1), 8_000))
+    assert found.channels == channels and found.peak == pytest.approx(0.3, abs=0.01)
+
+
+def test_more_channels_than_there_are_layouts_for_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadRecording, match="65 channels"):
+        decoded(tmp_path, pcm_wav(np.zeros((100, 65), np.float32), 8_000))
+
+
+@pytest.mark.parametrize("value", [1e30, -1e30])
+def test_what_is_far_too_loud_has_a_loudness(tmp_path: Path, value: float) -> None:
+    found, kept = decoded(tmp_path, float_wav(np.full(24_000, value, np.float32), 24_000))
+    assert found.peak == 1 and found.rms_dbfs == pytest.approx(0, abs=0.1) and np.abs(kept).max() == 1
+
+
+def test_damage_in_the_middle_is_not_the_end(tmp_path: Path) -> None:
+    """As players do it: most of a recording is more than none."""
+    content = bytearray(recording("flac", tone(3, 48_000), 48_000))
+    middle = len(content) // 2
+    content[middle : middle + 50] = b"\xff" * 50
+    found, _ = decoded(tmp_path, bytes(content))
+    assert 2 < found.duration_s <= 3
+
+
+def test_a_codec_that_nobody_needs_is_not_opened(tmp_path: Path) -> None:
+    target = io.BytesIO()
+    with av.open(target, "w", format="matroska") as container:
+        stream: Any = container.add_stream("ac3", rate=48_000)
+        stream.layout = "mono"
+        frame = av.AudioFrame.from_ndarray(tone(1, 48_000)[None], format="fltp", layout="mono")
+        frame.sample_rate = 48_000
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    with pytest.raises(BadRecording, match="codec is ac3"):
+        decoded(tmp_path, target.getvalue())
+
+
+def test_the_first_of_several_tracks_is_taken(tmp_path: Path) -> None:
+    target = io.BytesIO()
+    with av.open(target, "w", format="matroska") as container:
+        streams: Any = [container.add_stream("flac", rate=48_000, layout="mono") for _ in range(2)]
+        for stream, peak in zip(streams, (0.2, 0.8), strict=True):
+            frame = av.AudioFrame.from_ndarray(tone(1, 48_000, peak)[None], format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 48_000, 0
+            for part in av.AudioResampler(format="s16", layout="mono", rate=48_000).resample(frame):
+                container.mux([*stream.encode(part), *stream.encode(None)])
+    found, _ = decoded(tmp_path, target.getvalue())
+    assert found.peak == pytest.approx(0.2, abs=0.01)
+    assert "It has 2 sound tracks: the first is taken." in found.notes
+
+
+@pytest.mark.parametrize("kind", ["mp3", "m4a", "flac"])
+def test_the_cover_of_an_album_is_no_video(tmp_path: Path, kind: str) -> None:
+    found, _ = decoded(tmp_path, with_cover(kind))
+    assert found.duration_s == pytest.approx(1, abs=0.07)
 
 
 def zipped() -> bytes:
@@ -91,9 +166,14 @@ NOT_SOUND: dict[str, tuple[bytes, str]] = {
     "video without sound": (video(with_sound=False), "video"),
     "no samples": (float_wav(np.zeros(0, np.float32), 16_000), "not one sample"),
     "riff": (b"RIFF\x24\0\0\0WAVE" + bytes(28), "cut short"),
-    "ftyp": (b"\0\0\0\x18ftypM4A " + bytes(200), "cannot be read"),
-    "matroska": (b"\x1aE\xdf\xa3" + bytes(200), "cannot be read"),
-    "ogg": (b"OggS" + bytes(23), "cut short"),
+    "ftyp": (b"\0\0\0\x18ftypM4A " + bytes(200), "cut short"),
+    "matroska": (b"\x1aE\xdf\xa3" + bytes(200), "cut short"),
+    "ogg": (b"OggS" + bytes(23), "cannot be read"),
+    "wav and program": (WAV + b"MZ" + bytes(2000), "a program lies behind its wav"),
+    "wav and noise": (WAV + np.random.default_rng(0).bytes(2000), "something that is no sound lies behind"),
+    "avi": (b"RIFF\0\0\0\0AVI LIST", "a video"),
+    "aiff": (b"FORM\0\0\0\0AIFFCOMM", "sound of a kind"),
+    "aac": (b"\xff\xf1\x50\x80" * 50, "AAC without a container"),
 }
 
 

@@ -83,13 +83,16 @@ def _checked(cue: Any, number: int) -> tuple[float, float, str]:
     """Start and end in seconds, and the shape."""
     if not isinstance(cue, dict) or cue.get("value") not in tuple(SHAPES):
         raise _bad(f"cue {number} has none of the shapes {''.join(SHAPES)}")
-    start_s, end_s = cue.get("start"), cue.get("end")
-    for time_s in (start_s, end_s):
-        if isinstance(time_s, bool) or not isinstance(time_s, int | float) or not math.isfinite(time_s):
-            raise _bad(f"cue {number} has no times")
+    start_s, end_s = _seconds(cue.get("start"), number), _seconds(cue.get("end"), number)
     if not 0 <= start_s <= end_s:
         raise _bad(f"cue {number} ends before it begins")
-    return float(start_s), float(end_s), cue["value"]
+    return start_s, end_s, cue["value"]
+
+
+def _seconds(value: Any, number: int) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise _bad(f"cue {number} has no times")
+    return float(value)
 
 
 def _bad(reason: str) -> LipSyncFailed:

@@ -1,0 +1,148 @@
+// A recording in place of a voice: chosen, dropped or recorded; kept on the server under a name of its own.
+
+import { uploadRecording } from "./upload.js";
+import { inSeconds } from "./result.js";
+import { Microphone } from "./microphone.js";
+
+const KINDS = "WAV, MP3, OGG, FLAC, M4A or WebM";
+
+/** As in "4.2 s, MP3, 44.1 kHz, stereo". */
+function factsOf(found) {
+  const channels = { 1: "mono", 2: "stereo" }[found.channels] ?? `${found.channels} channels`;
+  return [
+    `${inSeconds(found.duration_ms)} s`, found.container.toUpperCase(), `${found.sample_rate / 1000} kHz`, channels,
+  ].join(", ");
+}
+
+export class RecordingPicker {
+  #nodes;
+  #notices;
+  #microphone = new Microphone();
+  #sent = null; // { blob, name, found }
+  #sending = null; // AbortController
+  #since = 0;
+  #onChange;
+
+  /**
+   * nodes: recording and all in it. notices: says what goes wrong. onChange: hears that another one is there, or none.
+   */
+  constructor(nodes, notices, onChange) {
+    this.#nodes = nodes;
+    this.#notices = notices;
+    this.#onChange = onChange;
+    nodes.chooseRecording.addEventListener("click", () => nodes.recordingFile.click());
+    nodes.recordingFile.addEventListener("change", () => {
+      const [file] = nodes.recordingFile.files;
+      nodes.recordingFile.value = ""; // the same file can be chosen again
+      if (file) this.take(file, file.name);
+    });
+    nodes.record.addEventListener("click", () => this.#toggleMicrophone());
+    nodes.removeRecording.addEventListener("click", () => this.clear());
+    nodes.record.hidden = !Microphone.available;
+    this.#acceptDrops(nodes.recording);
+    this.#show();
+  }
+
+  get ready() { return this.#sent !== null; }
+  get busy() { return this.#sending !== null || this.#microphone.recording; }
+
+  /** What a render asks for. */
+  get choice() {
+    const language = this.#nodes.language.value.trim();
+    return { audio_filename: this.#sent.found.filename, ...(language ? { language } : {}) };
+  }
+
+  /** Sends a file, in place of the one that was there. */
+  async take(blob, name) {
+    this.clear();
+    this.#sending = new AbortController();
+    const { signal } = this.#sending;
+    this.#notices.clear();
+    this.#show();
+    try {
+      const found = await uploadRecording(blob, name, signal, (share) => this.#showShare(share));
+      this.#sent = { blob, name, found };
+    } catch (error) {
+      if (error.name !== "AbortError") this.#notices.fail(error);
+    } finally {
+      if (this.#sending?.signal === signal) this.#sending = null;
+      this.#show();
+      this.#onChange();
+    }
+  }
+
+  /** Sends it once more: the server keeps uploads for a day. */
+  async again() {
+    const { blob, name } = this.#sent;
+    await this.take(blob, name);
+    return this.ready;
+  }
+
+  clear() {
+    this.#sending?.abort();
+    this.#sending = this.#sent = null;
+    this.#show();
+    this.#onChange();
+  }
+
+  async #toggleMicrophone() {
+    if (this.#microphone.recording) {
+      this.#microphone.stop();
+      return;
+    }
+    this.clear();
+    this.#notices.clear();
+    try {
+      this.#since = performance.now();
+      await this.#microphone.start((level) => this.#showLevel(level), (blob) => this.take(blob, "microphone"));
+    } catch (error) {
+      this.#notices.fail(error);
+    }
+    this.#show();
+  }
+
+  #acceptDrops(area) {
+    const isFile = (event) => event.dataTransfer?.types.includes("Files");
+    area.addEventListener("dragover", (event) => {
+      if (!isFile(event)) return;
+      event.preventDefault();
+      area.classList.add("over-drop");
+    });
+    for (const name of ["dragleave", "drop"]) area.addEventListener(name, () => area.classList.remove("over-drop"));
+    area.addEventListener("drop", (event) => {
+      if (!isFile(event)) return;
+      event.preventDefault();
+      const [file] = event.dataTransfer.files;
+      if (file) this.take(file, file.name);
+    });
+  }
+
+  #showLevel(level) {
+    this.#nodes.level.style.setProperty("--level", level.toFixed(3));
+    const text = `Recording, ${Math.floor((performance.now() - this.#since) / 1000)} s`;
+    if (this.#nodes.recordingFacts.textContent !== text) this.#nodes.recordingFacts.textContent = text;
+  }
+
+  #showShare(share) {
+    this.#nodes.sending.value = share;
+    this.#nodes.recordingFacts.textContent = share < 1 ? `Sending, ${Math.round(share * 100)} %` : "Listening to it…";
+    if (share >= 1) this.#nodes.sending.removeAttribute("value");
+  }
+
+  #show() {
+    const { record, level, sending, recordingFacts, recordingNotes, removeRecording, chooseRecording } = this.#nodes;
+    const listening = this.#microphone.recording;
+    record.textContent = listening ? "Stop recording" : "Record";
+    record.setAttribute("aria-pressed", String(listening));
+    chooseRecording.disabled = listening;
+    level.hidden = !listening;
+    sending.hidden = this.#sending === null;
+    if (this.#sending === null) sending.value = 0;
+    removeRecording.hidden = !this.#sent && this.#sending === null;
+    recordingNotes.textContent = this.#sent?.found.notes.join(" ") ?? "";
+    recordingNotes.hidden = recordingNotes.textContent === "";
+    if (listening) return;
+    if (this.#sent) recordingFacts.textContent = `${this.#sent.name}: ${factsOf(this.#sent.found)}`;
+    else if (this.#sending === null) recordingFacts.textContent = `${KINDS}: choose it, drop it here, or record.`;
+  }
+}
