@@ -24,6 +24,7 @@ from deployments.meter import meter
 
 from .answers import Answers
 from .api.app import create_app
+from .intake import Intake
 from .operations import CacheStats, StageState
 from .result_store import ResultStore
 from .settings import Settings
@@ -68,6 +69,7 @@ class Ingress:
             ServerCluster(),
             settings.jobs,
             meter(),
+            Intake(settings.uploads, settings.limits.max_audio_seconds),
             self._release,
         )
         app = create_app(studio, settings)

@@ -39,7 +39,7 @@ from .settings import Settings
 logger = logging.getLogger("ray.serve")
 
 _SWEEP_EVERY_S = 3600
-"""Expired results are looked for this often."""
+"""Expired results and uploads are looked for this often."""
 _ROLLOUT_S = 30
 """A render whose stages are being replaced by those of another release is tried again for this long."""
 _AGAIN_AFTER_S = 0.5
@@ -65,6 +65,7 @@ class Renderer:
         self._settings = settings
         self._library = settings.voices
         self._results = ResultStore(settings.results_url, settings.storage.results_ttl_hours)
+        self._uploads = settings.uploads
         self._shards = [RemoteShard(index) for index in range(settings.cache.shards if settings.cache.enabled else 0)]
         self._runs: dict[asyncio.Future[Result], str] = {}
         """What is at work -> the leader that asked for it."""
@@ -218,11 +219,11 @@ class Renderer:
     async def _sweep(self) -> None:
         while True:
             try:
-                removed = await asyncio.to_thread(self._results.sweep)
-                if removed:
-                    logger.info("removed %d expired results", removed)
+                for kind, store in (("results", self._results), ("uploads", self._uploads)):
+                    if removed := await asyncio.to_thread(store.sweep):
+                        logger.info("removed %d expired %s", removed, kind)
             except OSError as error:
-                logger.warning("looking for expired results failed: %s", error)
+                logger.warning("looking for expired files failed: %s", error)
             await asyncio.sleep(_SWEEP_EVERY_S)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

@@ -119,6 +119,12 @@ class Storage(Section):
     """Folder of results as a URL (s3://bucket/results); DATA_DIR/results by default."""
     results_ttl_hours: float = Field(default=168, gt=0)
     """A render can be fetched for this long."""
+    uploads_url: str | None = None
+    """Folder of uploads as a URL; DATA_DIR/uploads by default."""
+    uploads_ttl_hours: float = Field(default=24, gt=0)
+    """An upload can be used for this long after its last use."""
+    max_uploads_mb: float = Field(default=2000, gt=0)
+    """Of all uploads: 2.9 MB a minute. Those that were not used for longest go first."""
     audio_base_url: str | None = None
     """Put in front of /{id}.ogg in audio_url; by default the address that the client used, and /audio."""
 
@@ -136,6 +142,10 @@ class Limits(Section):
     """Renders that the server computes at a time."""
     max_queued_requests: int = Field(default=10_000, ge=0)
     """Jobs waiting for their turn; more are answered with 429. What is cached needs no turn."""
+    max_upload_mb: float = Field(default=200, gt=0, le=2000)
+    """Of a file that is uploaded: an hour of 16-bit mono WAV at 24 kHz is 173."""
+    max_audio_seconds: float = Field(default=3600, gt=0, le=36_000)
+    """Of a recording: a render holds it in memory, 0.4 MB a second at its end."""
 
 
 class Monitoring(Section):

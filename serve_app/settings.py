@@ -23,6 +23,7 @@ from .access_settings import AccessSettings
 from .cast import Cast
 from .characters import Characters
 from .sections import Limits, Monitoring, Performance, Storage, Timeouts, Voice
+from .upload_store import UploadStore
 
 PLAIN_NAMES: dict[str, tuple[str, str]] = {
     "MAX_TTS_WORKERS": ("performance", "max_tts_workers"),
@@ -81,7 +82,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _places_can_be_named(self) -> Settings:
-        for url in (self.cache_url, self.results_url):
+        for url in (self.cache_url, self.results_url, self.uploads_url):
             open_filesystem(url)  # says what is wrong with it; connects to nothing
         return self
 
@@ -184,3 +185,13 @@ class Settings(BaseSettings):
     def results_url(self) -> str:
         """Where results lie, as pyarrow.fs takes it."""
         return self.storage.results_url or (self.storage.data_dir / "results").as_uri()
+
+    @property
+    def uploads_url(self) -> str:
+        """Where uploads lie, as pyarrow.fs takes it."""
+        return self.storage.uploads_url or (self.storage.data_dir / "uploads").as_uri()
+
+    @property
+    def uploads(self) -> UploadStore:
+        """What users have uploaded."""
+        return UploadStore(self.uploads_url, self.storage.uploads_ttl_hours, self.storage.max_uploads_mb)

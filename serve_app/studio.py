@@ -22,6 +22,7 @@ from deployments.tts.voices import VoiceInfo
 from .answers import Answers
 from .cast import Cast, CharacterInfo
 from .flights import Flight, Flights
+from .intake import Intake
 from .listener import audio_parts
 from .operations import CacheControl, Cluster
 from .order import CLASSES, Order
@@ -47,6 +48,7 @@ class Studio:
         cluster: Cluster,
         options: JobOptions,
         meter: Meter,
+        intake: Intake,
         release: str = "",
     ) -> None:
         """
@@ -60,6 +62,7 @@ class Studio:
             cluster: what runs where.
             options: of the jobs room.
             meter: counts the renders that no job stands behind.
+            intake: takes uploads in.
             release: that of this process; an answer of another is not given again.
         """
         self._timeout_s = timeout_s
@@ -74,6 +77,7 @@ class Studio:
         self.cast = cast
         self.cache = cache
         self.cluster = cluster
+        self.intake = intake
         self.caches = answers is not None
         """Whether anything is cached."""
 
@@ -91,24 +95,25 @@ class Studio:
             AvatarError: what is wrong with the order.
         """
         await self._check(order)
+        asked = _fingerprint(request, order)
         request, spoken = await asyncio.to_thread(self._identify, request)
         alone = order.idempotency_key or order.callback_url or request.cache == "bypass"
         if self._answers is None or alone:
             key = new_render_id()
-            return (await self._share(key, request, order))[0]
+            return (await self._share(key, request, order, asked))[0]
         key = f"{spoken} {request.timing} {request.viseme_set}"
         known = self._answers.recall(key) if request.cache == "use" else None
         if known and (again := await self._again(known)):
             return self._counted(again)
         flight = f"{order.owner} {order.priority} {request.cache} {key}"
-        answer, is_ours = await self._share(flight, request, order, key)
+        answer, is_ours = await self._share(flight, request, order, asked, key)
         return answer if is_ours else self._counted(await self._again(answer) or answer)
 
     async def _share(
-        self, flight: str, request: RenderRequest, order: Order, key: str = ""
+        self, flight: str, request: RenderRequest, order: Order, asked: str, key: str = ""
     ) -> tuple[RenderResult, bool]:
         async def render(flight: Flight) -> RenderResult:
-            submission = self._submission(request, order, "high", flight.render_id)
+            submission = self._submission(request, order, asked, "high", flight.render_id)
             job = await self.jobs.finish(submission, lambda accepted: setattr(flight, "render_id", accepted.job_id))
             raise_if_failed(job)
             answer = replace(await self._result(job), render_id=job.job_id)
@@ -138,8 +143,9 @@ class Studio:
             AvatarError: as `speak`, before anything is started; or why the job is not taken in.
         """
         await self._check(order)
+        asked = _fingerprint(request, order)
         request = await self._with_voice(request)
-        return await self.jobs.submit(self._submission(request, order, "normal", new_render_id()))
+        return await self.jobs.submit(self._submission(request, order, asked, "normal", new_render_id()))
 
     async def narrate(self, request: RenderRequest, order: Order) -> AsyncGenerator[bytes, None]:
         """The bytes of an audio file in request.speech_format, as they are made. Left early, the job is cancelled.
@@ -150,8 +156,9 @@ class Studio:
             AvatarError: as `speak`.
         """
         await self._check(order)
+        asked = _fingerprint(request, order)
         request = await self._with_voice(request)
-        submission = self._submission(request, order, "high", new_render_id())
+        submission = self._submission(request, order, asked, "high", new_render_id())
         ended = False
         try:
             job = await self.jobs.submit(submission)
@@ -227,14 +234,16 @@ class Studio:
             check_callback(order.callback_url, self._options)
         await self.jobs.charge(order.owner, order.requests_per_minute)
 
-    def _submission(self, request: RenderRequest, order: Order, otherwise: Priority, job_id: str) -> Submission:
+    def _submission(
+        self, request: RenderRequest, order: Order, asked: str, otherwise: Priority, job_id: str
+    ) -> Submission:
         lowest_first = sorted((otherwise, order.highest), key=lambda name: CLASSES[name])
         job = Job(
             job_id=job_id,
             owner=order.owner,
             request=request,
             priority=order.priority or lowest_first[0],
-            fingerprint=keys.digest((request, order.priority, order.callback_url)),
+            fingerprint=asked,
             created_s=time.time(),
             idempotency_key=order.idempotency_key,
             callback_url=order.callback_url,
@@ -282,3 +291,9 @@ class Studio:
     async def voices(self) -> tuple[list[CharacterInfo], list[VoiceInfo]]:
         """The characters; the installed voices, then the rest of the catalogue."""
         return await asyncio.to_thread(lambda: (self.cast.people(), self.cast.voices()))
+
+
+def _fingerprint(asked: RenderRequest, order: Order) -> str:
+    """Of what the client sent: what becomes of it changes with the files of a character, and a retry is none the less
+    the same request."""
+    return keys.digest((asked, order.priority, order.callback_url))

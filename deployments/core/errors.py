@@ -1,12 +1,14 @@
 """Every error that a user can meet, as one tree.
 
     AvatarError 500
-    ├── BadInput 422 ── NothingToSpeak, UnknownVoice, VoiceNotInstalled, UnknownSpeaker, BadModel, IdempotencyMismatch
+    ├── BadInput 422 ── NothingToSpeak, UnknownVoice, VoiceNotInstalled, UnknownSpeaker, BadModel, BadRecording,
+    │                   IdempotencyMismatch
     ├── Unauthorized 401
     ├── Forbidden 403
-    ├── NotFound 404
+    ├── NotFound 404 ── UploadNotFound
+    ├── TooSlow 408
     ├── Conflict 409
-    ├── BodyTooLarge 413
+    ├── BodyTooLarge 413 ── RecordingTooLong
     ├── TooManyRequests 429 ── QueueFull, RateLimited, TooManyJobs
     ├── HeadersTooLarge 431
     ├── SynthesisFailed 500
@@ -81,6 +83,12 @@ class BadModel(BadInput):
     code = "bad_model"
 
 
+class BadRecording(BadInput):
+    """A file that is no sound, damaged, cut short, or more than one thing at once; says which."""
+
+    code = "bad_recording"
+
+
 class IdempotencyMismatch(BadInput):
     """An Idempotency-Key that was used for another request."""
 
@@ -108,6 +116,19 @@ class NotFound(AvatarError):
     code = "not_found"
 
 
+class UploadNotFound(NotFound):
+    """Nobody uploaded that file, or it has expired."""
+
+    code = "upload_not_found"
+
+
+class TooSlow(AvatarError):
+    """The body of the request did not come in time."""
+
+    status = 408
+    code = "too_slow"
+
+
 class Conflict(AvatarError):
     """What is asked for does not fit the state that things are in, such as cancelling what has ended."""
 
@@ -120,6 +141,12 @@ class BodyTooLarge(AvatarError):
 
     status = 413
     code = "body_too_large"
+
+
+class RecordingTooLong(BodyTooLarge):
+    """It lasts longer than the server takes."""
+
+    code = "recording_too_long"
 
 
 class TooManyRequests(AvatarError):

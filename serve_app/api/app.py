@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, Response
 
 from ..settings import Settings
 from ..studio import Studio
-from . import cache, edge, errors, health, jobs, media, operations, progress, renders, speech
+from . import cache, edge, errors, health, jobs, media, operations, progress, renders, speech, uploads
 from .access import Access
 
 WEB_DIR = Path(__file__).parents[2] / "web"
@@ -33,12 +33,14 @@ def create_app(studio: Studio, settings: Settings) -> FastAPI:
     access = Access(settings.access.keys)
     audio_base_url = settings.storage.audio_base_url
     errors.install(app)
-    edge.install(app, settings.access.cors_origins, settings.access.max_body_bytes, {})
+    larger_bodies = {"/upload/": round(settings.limits.max_upload_mb * 1e6)}
+    edge.install(app, settings.access.cors_origins, settings.access.max_body_bytes, larger_bodies)
     app.include_router(renders.router(studio, access, audio_base_url))
     app.include_router(jobs.router(studio, access))
     app.include_router(progress.router(studio))
     app.include_router(speech.router(studio, access))
     app.include_router(media.router(studio))
+    app.include_router(uploads.router(studio, access))
     app.include_router(health.router(studio, access, settings))
     app.include_router(operations.router(studio, access, settings))
     app.include_router(cache.router(studio, access))

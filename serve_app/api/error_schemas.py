@@ -31,6 +31,7 @@ _ERRORS = {
     401: _error("An API key is needed."),
     403: _error("The API key does not allow this."),
     404: _error("There is no such thing, or it has expired."),
+    408: _error("The body did not come in time."),
     409: _error("The job has ended."),
     413: _error("The body is too large."),
     422: _error("The request cannot be served as it is; the hint says what to do."),

@@ -57,7 +57,7 @@ def _save_models(folder: Path) -> None:
     from safetensors.torch import save_file
     from transformers import HubertConfig, HubertModel
 
-    from tests.deployments.rvc.engines.rvc.models import checkpoint
+    from tests.deployments.rvc.models import checkpoint
 
     torch.manual_seed(0)
     (folder / "rvc").mkdir()
@@ -79,7 +79,7 @@ def _engine(folder: Path, device: str, dtype: str) -> tuple[Any, Any]:
 
 def _parts(voice: Any, seconds: float, count: int = 1) -> list[Any]:
     from deployments.rvc.contract import Part
-    from tests.deployments.rvc.engines.rvc.models import speech
+    from tests.deployments.rvc.models import speech
 
     return [Part(AudioClip(speech(seconds, 22_050, seed), 22_050), voice) for seed in range(count)]
 

@@ -19,7 +19,7 @@ from deployments.core.types import AudioClip, Reading, Speech
 from deployments.rvc.contract import Part
 from deployments.rvc.folder import ENGINE
 from deployments.tts.contract import Sentence
-from tests.deployments.rvc.models import write_contentvec, write_voice
+from tests.deployments.rvc.models import save_contentvec, save_voice
 
 
 def _speak(engine: Any) -> Any:
@@ -41,8 +41,8 @@ def _model(engine: Any) -> str:
     """A model with random weights, where the engine looks for models by default; none for one without."""
     if engine.__module__.split(".")[3] != ENGINE:
         return ""
-    write_contentvec(Path("data/models"))
-    write_voice(Path("data/models"), "Ara")
+    save_contentvec(Path("data/models"))
+    save_voice(Path("data/models"))
     return "Ara.pth"
 
 

@@ -6,6 +6,7 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import av
 import httpx
@@ -84,6 +85,22 @@ def test_a_model_of_ones_own_speaks(client: httpx.Client, ara: Path) -> None:
     assert render(client, text, voice_id="Ara", timing="exact")["cached"]
     other = render(client, text, voice_id="Ara", timing="exact", voice={"engine": "rvc", "index_rate": 0})
     assert ran(other)["tts"] == (2, 0) and ran(other)["rvc"] == (2, 2)  # only what is behind it runs again
+
+
+def test_a_retry_is_the_same_though_its_character_changed(client: httpx.Client, ara: Path) -> None:
+    """The client cannot know of the file; another body under the same key is refused as ever."""
+    file = ara / "Chameleon.yaml"
+    body, headers = {"text": "Who am I today?", "voice_id": "Chameleon"}, {"Idempotency-Key": str(uuid4())}
+    first, again = (
+        client.post(RENDER, json=body, headers=headers)
+        for semitones in (-3, 4)
+        if file.write_text(f"characters: {{Chameleon: {{engine: world, pitch_semitones: {semitones}}}}}")
+    )
+    assert first.status_code == again.status_code == 200, again.text
+    assert again.json()["render_id"] == first.json()["render_id"]
+    assert again.json()["voice"]["parameters"]["pitch_semitones"] == -3  # what was made then
+    other = client.post(RENDER, json={**body, "speed": 1.5}, headers=headers)
+    assert other.status_code == 422 and error_of(other)["code"] == "idempotency_mismatch"
 
 
 def test_many_at_once_get_each_their_own(client: httpx.Client, ara: Path) -> None:

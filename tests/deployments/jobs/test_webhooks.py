@@ -302,6 +302,7 @@ async def test_waits_longer_each_time(receiver: Receiver) -> None:
         ("soon", 0, 0),
         ("-1", 0, 0),
     ],
+    ids=["seconds", "too long", "digits", "in an hour", "an hour ago", "a word", "negative"],
 )
 async def test_waits_as_long_as_it_is_asked_to(receiver: Receiver, header: str, least_s: float, most_s: float) -> None:
     receiver.answers = [_answer("503 Busy", f"Retry-After: {header}\r\n"), _answer()]

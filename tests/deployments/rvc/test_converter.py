@@ -13,7 +13,7 @@ from deployments.core.types import AudioClip, Conversion
 from deployments.rvc.contract import Part
 from deployments.rvc.converter import Converter, Item
 from deployments.rvc.folder import ModelFolder
-from tests.deployments.rvc.models import write_contentvec, write_voice
+from tests.deployments.rvc.models import save_contentvec, save_voice
 
 WORLD = Conversion("world", "", engines.parameters("rvc", "world", {"pitch_semitones": 4}))
 
@@ -30,8 +30,8 @@ def rvc(model: str = "Ara.pth", **parameters: object) -> Conversion:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
     root = tmp_path_factory.mktemp("models")
-    write_contentvec(root)
-    write_voice(root, "Ara")
+    save_contentvec(root)
+    save_voice(root)
     return ModelFolder(root)
 
 
@@ -70,15 +70,15 @@ def test_an_engine_that_fails_says_so_for_each(folder: ModelFolder) -> None:
 
 
 def test_a_contentvec_put_in_its_place_is_heard_at_once(folder: ModelFolder, tmp_path: Path) -> None:
-    write_contentvec(tmp_path)
-    write_voice(tmp_path, "Ara")
+    save_contentvec(tmp_path)
+    save_voice(tmp_path)
     own = ModelFolder(tmp_path)
     options = {"models_dir": tmp_path, "device": "cpu", "dtype": "float32"}
     converter = Converter({"rvc": options}, own, 100_000_000)
     item = Item(buzz(0.5), rvc(), own.weights(rvc()))
     (before,) = converter.convert([item])
     (tmp_path / "contentvec" / "pytorch_model.bin").unlink()
-    write_contentvec(tmp_path, seed=5)
+    save_contentvec(tmp_path, seed=5)
     (refused,) = converter.convert([item])
     assert isinstance(refused, StageChanged)
     fresh = Item(buzz(0.5), rvc(), own.weights(rvc()))

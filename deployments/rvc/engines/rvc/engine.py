@@ -35,10 +35,11 @@ random weights)."""
 _GPU_GRID_S = 0.5
 """On a GPU sentences are padded up to multiples of this: otherwise hardly two had the same length, and the extractor
 could not batch them. On a CPU, where a batch gains nothing, it would cost 0.25 s of work per sentence."""
-_CPU_WINDOWS = (50, 100)
-"""10 ms frames that a CPU decodes at a time. A new size costs oneDNN 1.2 s of CPU and 150 MB for 100 frames, in
-bfloat16, and every sentence has another one: decoded at once a 3 s sentence took three times as long as its repetition,
-and ten sentences took 2.7 GB. The result is the same; the context on both sides adds 26 frames to each window."""
+_CPU_WINDOWS = (50, 100, 200, 300)
+"""10 ms frames that a CPU decodes at a time. A new size costs oneDNN up to 1.2 s of CPU and 150 MB for 100 frames, in
+bfloat16 with AMX, and every sentence has another one: decoded at once a 3 s sentence took three times as long as its
+repetition, and ten sentences took 2.7 GB. The result is the same; the context adds 26 frames to each window, so that
+few large ones are better: with 50 and 100 alone 3 s took a quarter longer (0.45 of real time, 0.36 so)."""
 _MIN_FILTER_RADIUS = 3
 """From here on harvest is filtered: upstream's."""
 
@@ -149,7 +150,7 @@ class Engine:
         tuning = Tuning(wish.speaker, wish.index_rate, wish.protect, wish.rms_mix_rate)
         job = Job.of(to_model_rate(part.audio), part.model, tuning, self._framing)
         f0 = self._f0(job, wish) if part.model.config.has_f0 else None
-        job.cut(f0, seed=_seed(part.audio), exact=True)
+        job.cut(f0, seed=_seed(part.audio), length=_length(part))
         return job
 
     def _f0(self, job: Job, wish: Parameters) -> F0:
@@ -182,5 +183,9 @@ def _clip(part: Part[Voice], job: Job | None) -> AudioClip:
     rate = part.model.config.sample_rate
     if job is None:
         return AudioClip(np.zeros(0, np.float32), rate)
-    length = round(len(part.audio.samples) * rate / part.audio.sample_rate)
-    return AudioClip(limit_peak(job.result()[:length]), rate)
+    return AudioClip(limit_peak(job.result()[: _length(part)]), rate)
+
+
+def _length(part: Part[Voice]) -> int:
+    """Samples of output."""
+    return round(len(part.audio.samples) * part.model.config.sample_rate / part.audio.sample_rate)

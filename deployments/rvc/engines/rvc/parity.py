@@ -121,7 +121,7 @@ def _whole_case(
 ) -> Iterator[Row]:
     arrays, wish = np.load(path), _parameters(path)
     job, f0 = _job(folder, wish, arrays, device, dtype), _f0(wish, arrays)
-    job.cut(f0 if job.voice.config.has_f0 else None, seed=None, exact=False)
+    job.cut(f0 if job.voice.config.has_f0 else None, seed=None, length=None)
     for _ in Pipeline(extractor, device, Batches(0), Batches(0)).run([job]):
         pass
     name, audio = f"e2e/{path.stem}", job.result()

@@ -6,6 +6,7 @@ the extractor by equal lengths, the synthesizer by voice.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -104,14 +105,14 @@ class Job:
         signal = high_pass(samples)
         return cls(voice, tuning, framing, signal, pad(signal, framing), cut_points(signal, framing))
 
-    def cut(self, f0: F0 | None, *, seed: int | None, exact: bool) -> None:
+    def cut(self, f0: F0 | None, *, seed: int | None, length: int | None) -> None:
         """Makes the pieces.
 
         Args:
             f0: (M // 160,) Hz in the key that is wanted, 0 where unvoiced; None for a voice without f0.
             seed: of the noise, None for none.
-            exact: True gives each piece all frames that belong to it, so that nothing moves in time; False gives what
-                upstream does, which loses up to 25 ms at the end of every piece.
+            length: samples of output, of which each piece gets all that belong to it, so that nothing moves in time;
+                None gives what upstream does, which loses up to 25 ms at the end of every piece.
         """
         for number, span in enumerate(spans(len(self.padded), self.cuts, self.framing)):
             samples = self.padded[span.start : span.stop].astype(np.float32)
@@ -120,12 +121,15 @@ class Job:
             if f0 is not None:
                 values = f0[span.frames][: piece.frames]
                 piece.pitch, piece.pitchf = coarse(values), values.astype(np.float32)
-            piece.wanted = self._own_frames(span) if exact else piece.frames - 2 * self.framing.pad
+            upstreams = piece.frames - 2 * self.framing.pad
+            piece.wanted = upstreams if length is None else self._own_frames(span, length)
             self.pieces.append(piece)
 
-    def _own_frames(self, span: Span) -> int:
-        # One more for the last: rates do not divide each other, and the rest of a frame is sound too.
-        return span.kept if span.kept is not None else (len(self.signal) - span.start) // HOP + 1
+    def _own_frames(self, span: Span, length: int) -> int:
+        if span.kept is not None:
+            return span.kept
+        frames = math.ceil(length / self.voice.config.hop)  # the rest of a frame is sound, too
+        return max(1, frames - span.start // HOP)
 
     def result(self) -> NDArray[np.float32]:
         """(wanted frames * hop,) at the voice's rate; with the loudness that is asked for."""

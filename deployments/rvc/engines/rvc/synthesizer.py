@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -101,8 +102,7 @@ class Synthesizer(nn.Module):
             whole = self._decode_span(z, speaker, source, start, stop)
             return whole[:, (first - start) * self._hop : (last - start) * self._hop]
         parts = []
-        while first < last:
-            size = next((size for size in self.windows if size >= last - first), self.windows[-1])
+        for size in cover(last - first, self.windows, 2 * self._context):
             start, stop = first - self._context, first + size + self._context
             part = self._decode_span(z, speaker, source, start, stop)
             parts.append(part[:, self._context * self._hop :][:, : min(size, last - first) * self._hop])
@@ -120,6 +120,24 @@ class Synthesizer(nn.Module):
 def _span(x: Tensor, start: int, stop: int) -> Tensor:
     """(B, C, stop - start), with zeros where there is nothing."""
     return F.pad(x[..., max(0, start) : stop], (max(0, -start), max(0, stop - x.shape[-1])))
+
+
+@functools.lru_cache(maxsize=4096)
+def cover(frames: int, sizes: tuple[int, ...], overhead: int) -> tuple[int, ...]:
+    """The sizes of windows which together cover so many frames with the least work.
+
+    Args:
+        frames: to be covered.
+        sizes: that a window may have, rising.
+        overhead: frames that each window adds.
+    """
+    if frames <= 0:
+        return ()
+    if frames > 2 * sizes[-1]:  # a long sound is one large window after another: no need to compare
+        whole = frames // sizes[-1] - 1
+        return (sizes[-1],) * whole + cover(frames - whole * sizes[-1], sizes, overhead)
+    ways = ((size, *cover(frames - size, sizes, overhead)) for size in reversed(sizes))
+    return min(ways, key=lambda way: sum(way) + overhead * len(way))
 
 
 def context_frames(config: VoiceConfig) -> int:

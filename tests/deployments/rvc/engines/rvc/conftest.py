@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from .models import config, save_contentvec, save_index, save_voice
+from tests.deployments.rvc.models import config, save_contentvec, save_index, save_voice
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,8 +18,7 @@ from deployments.core.errors import BadModel
 from deployments.rvc.engines.rvc.checkpoint import inspect, load_voice
 from deployments.rvc.engines.rvc.config import parse
 from deployments.rvc.engines.rvc.synthesizer import Synthesizer
-
-from .models import SPEAKERS, checkpoint, config
+from tests.deployments.rvc.models import SPEAKERS, checkpoint, config
 
 
 def saved(folder: Path, content: Any, name: str = "voice.pth") -> Path:

@@ -12,8 +12,7 @@ from transformers import HubertModel
 
 from deployments.core.errors import BadModel
 from deployments.rvc.engines.rvc.contentvec import ContentVec
-
-from .models import save_contentvec, speech
+from tests.deployments.rvc.models import save_contentvec, speech
 
 SOUND = torch.from_numpy(speech(0.6))[None]
 

@@ -18,8 +18,7 @@ from deployments.core.errors import BadInput, BadModel, UnknownSpeaker, UnknownV
 from deployments.core.types import AudioClip
 from deployments.rvc.contract import Part
 from deployments.rvc.engines.rvc.pipeline import Voice
-
-from .models import save_index, save_voice, speech
+from tests.deployments.rvc.models import save_index, save_voice, speech
 
 
 def make(models_dir: Path, **options: Any) -> Any:

@@ -14,8 +14,7 @@ import pytest
 
 from deployments.core.errors import BadModel
 from deployments.rvc.engines.rvc.index import FeatureIndex, inspect
-
-from .models import save_index
+from tests.deployments.rvc.models import save_index
 
 WIDTH = 32
 QUERIES = np.random.default_rng(3).standard_normal((50, WIDTH)).astype(np.float32)

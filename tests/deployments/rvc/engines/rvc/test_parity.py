@@ -10,20 +10,21 @@ import pytest
 
 from deployments.rvc.engines.rvc import parity
 from serve_app import cli
+from tests.shared import SHARED, shared
 
-from .models import references
+REFERENCES = SHARED / "data" / "rvc"
 
 
 def test_float32_is_within_every_tolerance() -> None:
     """Audio, latents, pitch and features of all cases, the network alone and the whole way."""
-    rows = list(parity.check(references(), "cpu", "float32"))
+    rows = list(parity.check(shared(REFERENCES), "cpu", "float32"))
     assert {row.array for row in rows} == {"audio", "m_p", "logs_p", "z", "pitch", "pitchf", "features", "audio_int16"}
     assert [row for row in rows if not row.good] == []
 
 
 def test_bfloat16_keeps_25_db() -> None:
     """Of the audio, in all cases."""
-    rows = list(parity.check(references(), "cpu", "bfloat16"))
+    rows = list(parity.check(shared(REFERENCES), "cpu", "bfloat16"))
     assert {row.array for row in rows} == {"audio"}
     assert [row for row in rows if not row.good] == []
 
@@ -33,7 +34,7 @@ def one_case(tmp_path: Path) -> Path:
     """A folder with one case of the network."""
     (tmp_path / "synth").mkdir()
     for suffix in (".npz", ".pth"):
-        shutil.copy(references() / "synth" / f"v2_40k_nof0{suffix}", tmp_path / "synth")
+        shutil.copy(shared(REFERENCES) / "synth" / f"v2_40k_nof0{suffix}", tmp_path / "synth")
     return tmp_path
 
 

@@ -10,8 +10,7 @@ import torch
 
 from deployments.core.errors import BadModel
 from deployments.rvc.engines.rvc.rmvpe import Rmvpe, RmvpeNetwork, decode, mel_filters
-
-from .models import speech
+from tests.deployments.rvc.models import speech
 
 
 def test_the_network_has_the_size_and_the_names_of_the_checkpoint() -> None:

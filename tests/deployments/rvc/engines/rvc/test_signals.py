@@ -7,8 +7,7 @@ import pytest
 
 from deployments.core.types import AudioClip
 from deployments.rvc.engines.rvc.signals import Framing, cut_points, high_pass, pad, spans, to_model_rate
-
-from .models import speech
+from tests.deployments.rvc.models import speech
 
 
 def test_the_high_pass_moves_nothing_and_takes_what_is_low() -> None:

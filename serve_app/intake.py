@@ -1,0 +1,103 @@
+"""Takes uploads in: a body that streams in -> a file -> what is decoded of it -> the store."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from deployments.core.errors import QueueFull, TooSlow
+from deployments.media import child
+
+from .upload_store import UploadStore
+
+_AT_ONCE = 4
+"""Uploads that are taken in at a time: each holds its body and its sound on the disk."""
+_MAX_WAITING = 16
+_BODY_S = 600
+"""Seconds for a body: 200 MB at 3 Mbit/s."""
+_CHUNK_BYTES = 1 << 18
+
+
+class Source(Protocol):
+    """A file of a form, as Starlette has it."""
+
+    async def read(self, size: int) -> bytes:
+        """The next bytes; none at the end."""
+
+
+class Intake:
+    """For one event loop."""
+
+    def __init__(self, store: UploadStore, max_audio_seconds: float) -> None:
+        """
+        Args:
+            store: where uploads are kept.
+            max_audio_seconds: a longer recording is refused.
+        """
+        self.store = store
+        self._max_audio_seconds = max_audio_seconds
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._waiting = 0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Entered before the body is read.
+
+        Raises:
+            QueueFull: too many wait already.
+            TooSlow: the body did not come in time.
+        """
+        if self._turns.locked() and self._waiting >= _MAX_WAITING:
+            raise QueueFull("As many uploads as may wait are waiting.", hint="Try again in a few seconds.")
+        self._waiting += 1
+        try:
+            await self._turns.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            async with asyncio.timeout(_BODY_S):
+                yield
+        except TimeoutError:
+            raise TooSlow(
+                f"The body did not come within {_BODY_S} s.", hint="Send a smaller file, or over a faster line."
+            ) from None
+        finally:
+            self._turns.release()
+
+    async def take_audio(self, source: Source) -> dict[str, Any]:
+        """Decodes and keeps a recording; the same bytes again are the same upload.
+
+        Args:
+            source: what was sent.
+
+        Returns:
+            Its name, and what was found in it (decoding.Found), as plain values.
+
+        Raises:
+            BadRecording, RecordingTooLong, StorageFailed
+        """
+        with tempfile.TemporaryDirectory(prefix="avatar-upload-") as folder:
+            sent, made = Path(folder) / "sent", Path(folder) / "made.wav"
+            digest, size = await _spool(source, sent)
+            name = f"{digest[:32]}.wav"
+            known = await asyncio.to_thread(self.store.known, name)
+            if known is None:
+                known = {**await child.decode(sent, made, self._max_audio_seconds), "size_bytes": size}
+                await asyncio.to_thread(self.store.save, name, made, known)
+        return {**known, "filename": name}
+
+
+async def _spool(source: Source, target: Path) -> tuple[str, int]:
+    """Writes it down; SHA-256 in hexadecimal digits, and bytes."""
+    content, size = hashlib.sha256(), 0
+    with target.open("wb") as file:
+        while chunk := await source.read(_CHUNK_BYTES):
+            size += len(chunk)
+            await asyncio.to_thread(file.write, chunk)
+            await asyncio.to_thread(content.update, chunk)
+    return content.hexdigest(), size
