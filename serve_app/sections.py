@@ -80,7 +80,7 @@ class LipSyncChoice(Section):
 
     default: Literal["auto", "phonemes"] = "auto"
     """auto: the best that the input allows: phonemes for what a voice speaks."""
-    engines: dict[str, dict[str, Any]] = {"phonemes": {}}
+    engines: dict[str, dict[str, Any]] = {"phonemes": {}, "align": {}, "recognize": {}}
     """Engine of the lipsync room -> its Options. A request may say which of them."""
 
 

@@ -113,7 +113,8 @@ def _without_noise(powers: NDArray[np.float64]) -> NDArray[np.float64]:
         masked = np.where(signal < 0.85 * peak, 0.2 * peak, signal)
         peak = np.maximum(peak, signal)
         gains[index] = np.maximum(masked, floor) / smooth
-    return powers * (np.clip(gains, 1 / 20, 20) @ _SMOOTH.T)
+    cleaned: NDArray[np.float64] = powers * (np.clip(gains, 1 / 20, 20) @ _SMOOTH.T)
+    return cleaned
 
 
 def _lower_envelope(envelope: NDArray[np.float64], power: NDArray[np.float64]) -> NDArray[np.float64]:

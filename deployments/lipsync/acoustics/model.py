@@ -98,8 +98,8 @@ def load() -> AcousticModel:
     return AcousticModel(
         phones,
         _read_gaussians(data["means"], shape),
-        0.5 / variances,
-        constants,
+        (0.5 / variances).astype(np.float32),
+        constants.astype(np.float32),
         _read_weights(data["sendump"], len(owners)),
         owners,
         stay,
