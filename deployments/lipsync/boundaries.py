@@ -2,9 +2,9 @@
 
 A frame of the model is 25.6 ms wide and stamped at its start, so a change between two frames is heard 8 ms behind the
 stamp (half a window, less half a step). Besides, hidden Markov models let vowels end early: the transition into the
-next consonant is part of that consonant's triphone. Measured against the truth of two synthesisers, Piper (joe) and
-flite (slt, rms, awb), and against the energy edges of s and sh above 3.5 kHz, all of which have this sign: 100 sentences,
-2000 boundaries, the mean of the two synthesisers' medians.
+next consonant is part of that consonant's triphone. The delays are means of the medians over two synthesisers, Piper
+(joe) and flite (slt, rms, awb), 100 sentences, 2000 boundaries. Measured by sound alone, the energy of s and sh above
+3.5 kHz begins 7 to 20 ms behind the stamp in each of the voices, and ends 1 to 12 ms before it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from .phones import VOWELS
 
 _KINDS = MappingProxyType(
     dict.fromkeys(VOWELS, "vowel")
-    | dict.fromkeys("P B T D K G CH JH".split(), "stop")
-    | dict.fromkeys("F V TH DH S Z SH ZH HH".split(), "fricative")
-    | dict.fromkeys("M N NG".split(), "nasal")
-    | dict.fromkeys("L R W Y".split(), "liquid")
+    | dict.fromkeys(["P", "B", "T", "D", "K", "G", "CH", "JH"], "stop")
+    | dict.fromkeys(["F", "V", "TH", "DH", "S", "Z", "SH", "ZH", "HH"], "fricative")
+    | dict.fromkeys(["M", "N", "NG"], "nasal")
+    | dict.fromkeys(["L", "R", "W", "Y"], "liquid")
 )
 _DELAY_S = MappingProxyType(
     {

@@ -7,9 +7,11 @@ from the IPA letter, the phone is only what is listened for.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+
+from rapidfuzz.distance import Levenshtein
 
 _ROWS = """
 P p ʘ
@@ -61,7 +63,7 @@ _IPA = MappingProxyType({row.split()[0]: row.split()[1] for row in reversed(_ROW
 """Phone -> letters. One phone of the model is both ə and ʌ; most of what it hears is unstressed."""
 DIPHTHONGS = frozenset({"AY", "AW", "OY", "OW", "EY"})
 _GLIDES = MappingProxyType({"AY": "aɪ", "AW": "aʊ", "OY": "ɔɪ", "OW": "oʊ", "EY": "eɪ"})
-VOWELS = DIPHTHONGS | frozenset("AA AE AH AO EH ER IH IY UH UW".split())
+VOWELS = DIPHTHONGS | frozenset(["AA", "AE", "AH", "AO", "EH", "ER", "IH", "IY", "UH", "UW"])
 _STRESS = "ˈˌ"
 
 
@@ -113,3 +115,25 @@ def with_stress_of(sounds: list[Sound], marked: list[Sound]) -> list[Sound]:
         return sounds
     stressed = dict(zip(vowels, marks, strict=True))
     return [replace(sound, stress=stressed.get(index, "")) for index, sound in enumerate(sounds)]
+
+
+def shared_out(
+    words: Sequence[Sequence[Sound]], together: Sequence[Sound], key: Callable[[Sound], str]
+) -> list[list[Sound]]:
+    """What each word has of the sounds of all of them together, by the least edits between the two.
+
+    Args:
+        words: sounds of each word alone.
+        together: sounds of the whole.
+        key: what makes two sounds the same.
+    """
+    owners = [word for word, sounds in enumerate(words) for _ in sounds]
+    alone = [key(sound) for sounds in words for sound in sounds]
+    shares: list[list[Sound]] = [[] for _ in words]
+    for edit in Levenshtein.opcodes(alone, [key(sound) for sound in together]):
+        size = edit.src_end - edit.src_start
+        for offset in range(edit.dest_end - edit.dest_start):
+            at = min(edit.src_start + min(offset, max(0, size - 1)), len(owners) - 1)
+            if at >= 0:
+                shares[owners[at]].append(together[edit.dest_start + offset])
+    return shares

@@ -13,11 +13,10 @@ from functools import lru_cache
 from importlib.resources import files
 
 from piper.phonemize_espeak import EspeakPhonemizer
-from rapidfuzz.distance import Levenshtein
 
 from deployments.core.tokens import Token, tokenize
 
-from .phones import Sound, sounds_of_ipa, sounds_of_phones, with_stress_of
+from .phones import Sound, shared_out, sounds_of_ipa, sounds_of_phones, with_stress_of
 
 DEFAULT_VOICE = "en-us"
 _UNSPEAKABLE = re.compile(r"[\x00-\x1f\ud800-\udfff]")
@@ -68,7 +67,8 @@ class Pronouncer:
 
     def _line(self, line: str, tokens: Sequence[Token], voice: str) -> Iterator[Word]:
         alone = [self._alone(token.spoken[:_MAX_CHARS], voice) for token in tokens]
-        inside = _shares([[sound for part in parts for sound in part] for parts in alone], self._together(line, voice))
+        whole = [[sound for part in parts for sound in part] for parts in alone]
+        inside = shared_out(whole, self._together(line, voice), key=lambda sound: sound.letters)
         for token, parts, context in zip(tokens, alone, inside, strict=True):
             if len(parts) > 1:
                 yield from (Word(token, (part[:_MAX_SOUNDS],)) for part in parts)
@@ -109,20 +109,6 @@ def _lines(tokens: Sequence[Token]) -> Iterator[list[Token]]:
         line.append(token)
     if line:
         yield line
-
-
-def _shares(alone: Sequence[Sequence[Sound]], together: Sequence[Sound]) -> list[tuple[Sound, ...]]:
-    """What each word has of the line's sounds, by the least edits between the two."""
-    owners = [word for word, sounds in enumerate(alone) for _ in sounds]
-    letters = [sound.letters for sounds in alone for sound in sounds]
-    shares: list[list[Sound]] = [[] for _ in alone]
-    for edit in Levenshtein.opcodes(letters, [sound.letters for sound in together]):
-        size = edit.src_end - edit.src_start
-        for offset in range(edit.dest_end - edit.dest_start):
-            at = min(edit.src_start + min(offset, max(0, size - 1)), len(owners) - 1)
-            if at >= 0:
-                shares[owners[at]].append(together[edit.dest_start + offset])
-    return [tuple(share) for share in shares]
 
 
 def _different(pronunciations: Sequence[Sequence[Sound]]) -> tuple[tuple[Sound, ...], ...]:

@@ -64,11 +64,11 @@ def build(model: AcousticModel, words: Sequence[Sequence[Pronunciation]]) -> Gra
                 states.append(model.states(own, around[place], around[place + 2], first=first, last=last))
                 rows.append((own, at, variant, place))
             ends[at, variant] = len(rows) - 1
-    phone, word_of, variant_of, place_of = np.array(rows, np.intp).reshape(-1, 4).T
+    heads, word_of, variant_of, place_of = np.array(rows, np.intp).reshape(-1, 4).T
     pauses = len(words) + 1
     counts = np.array([len(word) for word in words], np.float32)
     return Graph(
-        np.append(phone, np.full(pauses, silence)),
+        np.append(heads, np.full(pauses, silence)),
         np.array([*states, *[model.senones[silence]] * pauses], np.intp),
         word_of,
         variant_of,
