@@ -50,6 +50,7 @@ HEAVY = {
 }
 MAY_LISTEN = {
     "deployments/lipsync/activity.py": {"onnxruntime"},
+    "deployments/lipsync/hearing.py": {"soxr"},
     "deployments/lipsync/listening.py": {"soxr"},
     "deployments/lipsync/pronunciation.py": {"piper"},
     "deployments/lipsync/recognition.py": {"hama", "pocketsphinx"},
