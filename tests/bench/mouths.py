@@ -161,7 +161,13 @@ def _cpu_s() -> float:
     return own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime
 
 
-def _scored(readings: dict[str, Reading], heard: list[Recording]) -> dict[str, Any]:
+def scored(readings: dict[str, Reading], heard: list[Recording]) -> dict[str, Any]:
+    """Figures of the scorer, by its names.
+
+    Args:
+        readings: by the recording's name.
+        heard: what was read.
+    """
     with tempfile.TemporaryDirectory() as folder:
         truths, predictions = Path(folder, "truths"), Path(folder, "predictions")
         truths.mkdir()
@@ -186,7 +192,7 @@ def measure(row: Row, heard: list[Recording]) -> str:
     except AvatarError as error:
         return f"| {row.name} | {error} |"
     seconds = sum(each.speech.audio.duration_s for each in heard)
-    return _line(row.name, _scored(readings, heard), (_cpu_s() - started) / seconds)
+    return _line(row.name, scored(readings, heard), (_cpu_s() - started) / seconds)
 
 
 def recorded(name: str, folder: str, heard: list[Recording]) -> str:
@@ -200,7 +206,7 @@ def recorded(name: str, folder: str, heard: list[Recording]) -> str:
         )
         for each in heard
     }
-    return _line(name, _scored(readings, heard), None)
+    return _line(name, scored(readings, heard), None)
 
 
 def _line(name: str, found: dict[str, Any], cpu: float | None) -> str:
