@@ -15,10 +15,9 @@ from ray import serve
 from serve_app.app import DEPLOYMENTS, compose
 from serve_app.settings import Settings
 
-LONG = " ".join(f"This is sentence number {number}." for number in range(150))
+SENTENCES = [f"This is sentence number {number}." for number in range(150)]
+LONG = " ".join(SENTENCES)
 """Nobody waits for its end."""
-LATE = " ".join(f"This is sentence number {number}." for number in range(60))
-"""Takes longer than a client is let wait here, and is over soon after."""
 
 
 def changed(settings: Settings, section: str, **fields: Any) -> Settings:
@@ -61,7 +60,7 @@ async def test_more_than_the_queue_holds_is_429_with_retry_after(narrow_url: str
 
 
 async def test_a_render_that_takes_too_long_is_504_and_goes_on(narrow_url: str, client: httpx.AsyncClient) -> None:
-    answer = await ask(narrow_url, LATE)
+    answer = await ask(narrow_url, " ".join(SENTENCES[:60]))
     assert answer.status_code == 504
     error = answer.json()["error"]
     assert error["code"] == "timed_out" and error["poll_url"] == answer.headers["location"]
@@ -82,7 +81,8 @@ async def test_a_client_that_leaves_cancels_its_render(narrow_url: str, client: 
 
 
 async def test_a_replica_that_dies_is_not_noticed(narrow_url: str, client: httpx.AsyncClient) -> None:
-    job = (await client.post("/v1/avatar/render_async", json={"text": LATE, "cache": "bypass"})).json()
+    body = {"text": " ".join(SENTENCES[:20]), "cache": "bypass"}
+    job = (await client.post("/v1/avatar/render_async", json=body)).json()
     await poll(client, job["poll_url"], lambda report: report["stage"] == "tts")
     for process in psutil.Process().children(recursive=True):
         if "ServeReplica:narrow:TTS" in " ".join(process.cmdline()):
