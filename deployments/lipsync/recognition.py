@@ -151,10 +151,7 @@ def _by_energy(part: NDArray[np.float32], passage: Passage) -> Spoken:
     """An open mouth where it is loud, beat by beat."""
     beats = max(1, round((passage.end_s - passage.start_s) / _BEAT_S))
     edges = np.linspace(0, len(part), beats + 1).astype(int)
-    power = [
-        float(np.square(part[start:end]).mean()) if end > start else 0.0
-        for start, end in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    power = [float(np.square(part[start:end]).mean()) if end > start else 0.0 for start, end in zip(edges[:-1], edges[1:], strict=True)]
     loud = np.array(power) > 0.1 * max([*power, 1e-12])
     step = (passage.end_s - passage.start_s) / beats
     opens = Sound("AH", "ɐ")

@@ -51,6 +51,7 @@ class Scores:
                 scores[:, columns] += np.log(np.maximum(mixed, np.finfo(np.float32).tiny))
         return scores
 
+
     def _loop(self) -> NDArray[np.float32]:
         model = self.model
         phones = [index for index, name in enumerate(model.phones) if name != SILENCE_PHONE and "+" not in name]
