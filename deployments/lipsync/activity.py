@@ -29,14 +29,14 @@ _GAP_S = 0.5
 """Shorter pauses are left to the acoustic model, which knows their edges better."""
 _MARGIN_S = 0.15
 """Weak sounds at the edges, as an f, come late or never above the threshold; a mouth opens before its sound."""
-_MAX_S = 30.0
+_MAX_S = 20.0
 """Speech without a pause is cut there: bounds the memory of a search."""
-_CUT_FROM_S = 20.0
+_CUT_FROM_S = 10.0
 
 
 @dataclass(frozen=True)
 class Passage:
-    """A stretch of speech, at most half a minute."""
+    """A stretch of speech, at most 20 s."""
 
     start_s: float
     end_s: float

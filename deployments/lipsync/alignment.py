@@ -1,7 +1,7 @@
 """The words of a text found in a recording, passage by passage.
 
 A long recording is searched twice: forward, keeping of each passage only how likely every place in the text is behind
-it, then backward along the best way. So memory is that of half a minute.
+it, then backward along the best way. So memory is that of one passage.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from .phones import Sound
 
 _BEAM = 400.0
 """Places in the text that are this many nats less likely than the best are given up."""
-_WORDS_A_SECOND = 8
-"""Nobody speaks faster."""
+_WORDS_A_SECOND = 6
+"""Twice the speed of a quick reader."""
 _MIN_FOREIGN_S = 0.1
 """Less than a sound: an edge, not speech that is missing in the text."""
 

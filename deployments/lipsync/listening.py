@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from deployments.core.types import SILENCE, AudioClip, PhonemeSpan
+from deployments.core.types import SILENCE, AudioClip, PhonemeSpan, Speech
 
 from .acoustics.features import HOP_S, RATE
 from .activity import Passage
@@ -18,6 +18,8 @@ from .phones import DIPHTHONGS, Sound
 
 _PEAK = 0.7
 """The level that the model likes; quiet recordings are as good as loud ones then."""
+_SILENT = 1e-4
+"""A peak below 3 steps of 16 bits is nobody's voice."""
 _NUCLEUS = 0.6
 """Share of the first vowel of a glide: 0.59 to 0.71 in the data, where phoneticians put the nucleus as well."""
 
@@ -37,13 +39,20 @@ class Heard:
     """Nats a frame, as in acoustics.search."""
 
 
+def cleaned(speech: Speech) -> Speech:
+    """The same with sound in range: what is not a number is silence, what is too loud is clipped."""
+    samples = np.nan_to_num(speech.audio.samples, nan=0.0, posinf=1.0, neginf=-1.0)
+    np.clip(samples, -1, 1, out=samples)
+    return replace(speech, audio=AudioClip(samples, speech.audio.sample_rate))
+
+
 def prepare(audio: AudioClip) -> NDArray[np.float32]:
-    """(N,) float32 at RATE, loud enough; what is not a number is silence, what is out of range is clipped."""
-    samples = np.clip(np.nan_to_num(audio.samples, nan=0.0, posinf=1.0, neginf=-1.0), -1, 1)
+    """(N,) float32 at RATE, loud enough."""
+    samples = audio.samples
     if audio.sample_rate != RATE and len(samples):
         samples = soxr.resample(samples, audio.sample_rate, RATE, quality="HQ")
     peak = float(np.abs(samples).max(initial=0.0))
-    return (samples * np.float32(_PEAK / peak) if peak > 1e-4 else np.zeros_like(samples)).astype(np.float32)
+    return samples * np.float32(_PEAK / peak if peak > _SILENT else 0)
 
 
 def within(samples: NDArray[np.float32], passage: Passage) -> NDArray[np.float32]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from deployments.core.types import Reading, Speech, VisemeTrack, WordSpan
+from deployments.core.types import AudioClip, Reading, VisemeTrack, WordSpan
 
+from .acoustics.features import RATE
 from .listening import Heard, spans
 from .recognition import Spoken, mean_fit
 from .shapes import Emphasis, draw
@@ -49,18 +51,21 @@ class Findings:
         self.seconds[way] = self.seconds.get(way, 0.0) + seconds
 
 
-def reading(findings: Findings, speech: Speech, emphasis: Emphasis, method: str) -> Reading:
+def reading(
+    findings: Findings, samples: NDArray[np.float32], duration_s: float, emphasis: Emphasis, method: str
+) -> Reading:
     """The Reading of what was found.
 
     Args:
         findings: in any order.
-        speech: the recording.
+        samples: (N,) float32 at RATE, the recording.
+        duration_s: of it, to the sample as it came.
         emphasis: of the drawing.
         method: where nothing was read at all; else the way that most of the seconds were read by.
     """
     heard = sorted(findings.heard, key=lambda each: each.start_s)
-    phonemes, times = spans(heard, speech.audio.duration_s)
-    track = draw(phonemes, speech.audio, emphasis) if speech.audio.duration_s else _no_track()
+    phonemes, times = spans(heard, duration_s)
+    track = draw(phonemes, AudioClip(samples, RATE), emphasis) if duration_s else _no_track()
     found: dict[int, tuple[float, float]] = {}
     for each, (start, end) in zip(heard, times, strict=True):
         if each.word >= 0:
@@ -73,7 +78,7 @@ def reading(findings: Findings, speech: Speech, emphasis: Emphasis, method: str)
     ways = findings.seconds
     method = max(ways, key=lambda way: ways[way]) if ways else method
     notes = (*findings.notes, *_mixed(ways, method))
-    return Reading(track, words, findings.text, method, _confidence(findings), notes)
+    return Reading(replace(track, duration_s=duration_s), words, findings.text, method, _confidence(findings), notes)
 
 
 def _no_track() -> VisemeTrack:

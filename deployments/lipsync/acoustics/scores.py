@@ -20,7 +20,7 @@ _NEXT_PHONE = np.float32(-15.0)
 
 
 class Scores:
-    """Log likelihoods of one stretch of sound, of at most half a minute: 0.5 MB a second."""
+    """Log likelihoods of one stretch of sound; 6 MB a second."""
 
     def __init__(self, model: AcousticModel, samples: NDArray[np.float32]) -> None:
         """

@@ -19,7 +19,7 @@ from deployments.lipsync.acoustics.model import load
 from deployments.lipsync.acoustics.scores import Scores
 from deployments.lipsync.activity import Activity, Passage
 from deployments.lipsync.alignment import Found, align
-from deployments.lipsync.listening import prepare, within
+from deployments.lipsync.listening import cleaned, prepare, within
 from deployments.lipsync.pronunciation import Pronouncer, Word
 from deployments.lipsync.recognition import recognizer
 from deployments.lipsync.report import Findings, listed, reading
@@ -48,6 +48,7 @@ class Engine:
 
     def read(self, speech: Speech) -> Reading:
         """The method is "align", or one of recognize's where the text is not what is said."""
+        speech = cleaned(speech)
         samples = prepare(speech.audio)
         passages = self._activity.passages(samples)
         words = self._pronouncer.words(speech.text, speech.language)
@@ -58,7 +59,7 @@ class Engine:
             scores = Scores(self._model, within(samples, passage))
             spoken = self._recognizer.say(scores, samples, passage, speech.language)
             findings.add_spoken(spoken, passage.end_s - passage.start_s, with_words=not findings.words)
-        return reading(findings, speech, self._options, "align")
+        return reading(findings, samples, speech.audio.duration_s, self._options, "align")
 
     def _with_text(self, speech: Speech, words: list[Word], found: Found, passages: Sequence[Passage]) -> Findings:
         """Of the text: without words, where the text is not what is said."""

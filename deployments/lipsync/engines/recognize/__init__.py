@@ -15,7 +15,7 @@ from deployments.core.types import AudioClip, Reading, Speech
 from deployments.lipsync.acoustics.model import load
 from deployments.lipsync.acoustics.scores import Scores
 from deployments.lipsync.activity import Activity
-from deployments.lipsync.listening import prepare, within
+from deployments.lipsync.listening import cleaned, prepare, within
 from deployments.lipsync.recognition import recognizer
 from deployments.lipsync.report import Findings, reading
 from deployments.lipsync.shapes import Emphasis
@@ -38,6 +38,7 @@ class Engine:
 
     def read(self, speech: Speech) -> Reading:
         """The method is "recognize words", "recognize phones" or, where nothing else was understood, "energy"."""
+        speech = cleaned(speech)
         samples = prepare(speech.audio)
         findings = Findings()
         for passage in self._activity.passages(samples):
@@ -46,4 +47,4 @@ class Engine:
             findings.add_spoken(spoken, passage.end_s - passage.start_s, with_words=True)
         if not findings.seconds:
             findings.notes.append("Nobody speaks in this recording: the mouth stays at rest.")
-        return reading(findings, speech, self._options, "recognize")
+        return reading(findings, samples, speech.audio.duration_s, self._options, "recognize")
