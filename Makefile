@@ -27,10 +27,10 @@ format: .venv/dev.stamp
 bench: .venv/dev.stamp
 	$(BIN)/python -m tests.bench
 
-# Every engine that is installed, side by side; ARGS="--engine align --condition clean" for less.
+# Every engine that is installed, side by side, on one thread, as in a replica; ARGS="--engine align --condition clean" for less.
 bench-lipsync: .venv/dev.stamp
 	$(BIN)/python tests/rhubarb_setup.py
-	$(BIN)/python -m tests.bench.mouths $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.mouths $(ARGS)
 
 # k8s/rayservice.yaml repeats configs/cluster.yaml: never edit it by hand.
 manifests: .venv/dev.stamp

@@ -19,6 +19,9 @@ _MOST_A_SECOND = 100
 """Its frames are 10 ms."""
 _ROUNDING_S = 0.011
 """Times have two decimals."""
+_BACK_S = 0.12
+"""The WebAssembly build lets a cue begin up to so much before the one in front of it, or before the sound: as far as
+Rhubarb moves the closure of a plosive forward."""
 _BEYOND_S = 1.0
 """A last cue may end so late behind the sound."""
 
@@ -39,8 +42,10 @@ def read(document: bytes, duration_s: float) -> VisemeTrack:
     last_s = 0.0
     for number, cue in enumerate(cues):
         start_s, end_s, shape = _checked(cue, number)
-        if start_s < last_s:
+        if start_s < last_s - _BACK_S:
             raise _bad(f"cue {number} begins before the one in front of it")
+        start_s = max(start_s, last_s)
+        end_s = max(start_s, end_s)
         if end_s > duration_s + _BEYOND_S:
             raise _bad(f"cue {number} ends at {end_s:g} s, the sound at {duration_s:.2f}")
         if start_s > at_s + _ROUNDING_S:
@@ -84,7 +89,7 @@ def _checked(cue: Any, number: int) -> tuple[float, float, str]:
     if not isinstance(cue, dict) or cue.get("value") not in tuple(SHAPES):
         raise _bad(f"cue {number} has none of the shapes {''.join(SHAPES)}")
     start_s, end_s = _seconds(cue.get("start"), number), _seconds(cue.get("end"), number)
-    if not 0 <= start_s <= end_s:
+    if not -_BACK_S <= start_s <= end_s:
         raise _bad(f"cue {number} ends before it begins")
     return start_s, end_s, cue["value"]
 

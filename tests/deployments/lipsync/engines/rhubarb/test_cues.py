@@ -56,6 +56,8 @@ def test_gaps_are_rest_and_of_what_overlaps_the_later_counts() -> None:
     ]
     assert shapes(printed((0, 0.5, "A"), (0, 0.5, "D"), (0.5, 1, "X"))) == [(0.0, wide), (0.5, rest)]
     assert shapes(printed((0, 0.5, "D"), (0.3, 1, "A"))) == [(0.0, wide), (0.3, lips)]
+    assert shapes(printed((-0.01, 0.5, "D"), (0.5, 1, "A"))) == [(0.0, wide), (0.5, lips)]
+    assert shapes(printed((0, 0.5, "X"), (0.5, 0.7, "D"), (0.45, 1, "A"))) == [(0.0, rest), (0.5, lips)]
 
 
 def test_nothing_is_rest() -> None:
