@@ -22,7 +22,7 @@ from deployments.media.projection import mouth_cues
 from tests.shared import SHARED, shared
 
 DATA = SHARED / "data" / "lipsync"
-_SCORER = SHARED / "tools" / "score_visemes.py"
+SCORER = SHARED / "tools" / "score_visemes.py"
 
 
 @functools.cache
@@ -36,7 +36,7 @@ def score(timing: Timing) -> dict[str, Any]:
             cues = [asdict(cue) for cue in mouth_cues(track, "basic")]
             Path(predictions, truth.name.replace(".truth.", ".pred.")).write_text(json.dumps(cues))
         output = Path(predictions, "figures.json")
-        command = [sys.executable, str(shared(_SCORER)), str(DATA), predictions, "--json", str(output)]
+        command = [sys.executable, str(shared(SCORER)), str(DATA), predictions, "--json", str(output)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         figures: dict[str, Any] = json.loads(output.read_text())
     return figures
