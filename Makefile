@@ -27,7 +27,7 @@ format: .venv/dev.stamp
 bench: .venv/dev.stamp
 	$(BIN)/python -m tests.bench
 
-# Every engine that is installed, side by side, on one thread, as in a replica; ARGS="--engine align --condition clean" for less.
+# Every engine that is installed, side by side, on one thread, as in a replica; ARGS="--engine align --harm clean" for less.
 bench-lipsync: .venv/dev.stamp
 	$(BIN)/python tests/rhubarb_setup.py
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.mouths $(ARGS)

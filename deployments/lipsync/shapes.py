@@ -72,7 +72,8 @@ def _loudness(
     audio: AudioClip, sounds: Sequence[_Sound], visemes: NDArray[np.uint8], emphasis: Emphasis
 ) -> NDArray[np.float64]:
     """Vowels open with their level, relative to the loud ones (95th percentile) of the same sentence."""
-    power = np.concatenate(([0.0], np.cumsum(np.square(audio.samples, dtype=np.float64))))
+    power = np.zeros(len(audio.samples) + 1)
+    np.cumsum(np.square(audio.samples), out=power[1:])  # no copy: half an hour is 230 MB
     rate, last = audio.sample_rate, len(power) - 1
     starts = np.clip(np.array([sound.start_s for sound in sounds]) * rate, 0, last).astype(int)
     ends = np.clip(np.array([sound.end_s for sound in sounds]) * rate, 0, last).astype(int)

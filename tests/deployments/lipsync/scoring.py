@@ -22,7 +22,7 @@ from deployments.media.projection import mouth_cues
 from tests.shared import SHARED, shared
 
 DATA = SHARED / "data" / "lipsync"
-_SCORER = SHARED / "tools" / "score_visemes.py"
+SCORER = SHARED / "tools" / "score_visemes.py"
 
 
 @functools.cache
@@ -46,7 +46,7 @@ def figures(truths: Path, predictions: Path) -> dict[str, Any]:
         predictions: folder of *.pred.json.
     """
     output = predictions / "figures.json"
-    command = [sys.executable, str(shared(_SCORER)), str(truths), str(predictions), "--json", str(output)]
+    command = [sys.executable, str(shared(SCORER)), str(truths), str(predictions), "--json", str(output)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     found: dict[str, Any] = json.loads(output.read_text())
     return found
