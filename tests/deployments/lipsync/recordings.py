@@ -36,7 +36,7 @@ def _noise(clip: AudioClip) -> AudioClip:
     samples = clip.samples
     power = float(np.square(samples[np.abs(samples) > 0.01]).mean())
     noise = np.random.default_rng(5).normal(0, np.sqrt(power / 10), len(samples))
-    return AudioClip((samples + noise).astype(np.float32) / 2, clip.sample_rate)
+    return AudioClip(((samples + noise) / 2).astype(np.float32), clip.sample_rate)
 
 
 def _telephone(clip: AudioClip) -> AudioClip:

@@ -136,7 +136,8 @@ def test_bad_samples_are_read_all_the_same(request: pytest.FixtureRequest, which
 def test_any_rate(aligner: Any, rate: int) -> None:
     clip, text = load("s01")
     times = np.arange(round(clip.duration_s * rate)) / rate
-    other = AudioClip(np.interp(times, np.arange(len(clip.samples)) / clip.sample_rate, clip.samples), rate)
+    samples = np.interp(times, np.arange(len(clip.samples)) / clip.sample_rate, clip.samples)
+    other = AudioClip(samples.astype(np.float32), rate)
     reading = aligner.read(recording(other, text))
     _whole(reading, other)
     assert len(reading.words) == len(text.split())
