@@ -24,8 +24,8 @@ DH ð
 T t ʈ ʔ ǀ ǃ
 D d ɖ ɗ ɾ ɽ ɺ ǂ
 N n ɳ ɴ ɲ
-S s
-Z z
+S s ʦ
+Z z ʣ
 SH ʃ ɕ ʂ ɧ ç
 ZH ʒ ʑ ʐ
 CH ʧ ʨ c
@@ -82,7 +82,7 @@ class Sound:
 def sounds_of_ipa(text: str) -> list[Sound]:
     """The sounds of a string of IPA; marks, tones and signs that are no sound are left out."""
     sounds = []
-    for letters, stress in _letters(unicodedata.normalize("NFD", text.replace("ç", "ç"))):
+    for letters, stress in _letters(unicodedata.normalize("NFD", text).replace("c\u0327", "ç")):
         sounds.append(Sound(_PHONES[letters], letters, stress))
     return sounds
 

@@ -58,10 +58,9 @@ class Recognizer:
     """Says what is said."""
 
     def __init__(self) -> None:
-        # Without the second pass over the words (fwdflat), with a longer look at the next phones (pl_window): a third
-        # of the time, and the words do not get worse. Under noise everything is likely, and the search would take four
-        # times as long: at most 3000 states are kept.
-        self._words = Decoder(loglevel="FATAL", fwdflat=False, pl_window=8, maxhmmpf=3000)
+        # Without the second pass over the words (fwdflat): a third of the time, and the words do not get worse. Under
+        # noise everything is likely, and the search would take four times as long: at most 3000 states are kept.
+        self._words = Decoder(loglevel="FATAL", fwdflat=False, maxhmmpf=3000)
         self._phones = ASRModel()
         self._lock = threading.Lock()  # neither of them may be asked by two threads at once
 

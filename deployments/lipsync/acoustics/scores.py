@@ -55,7 +55,7 @@ class Scores:
         model = self.model
         phones = [index for index, name in enumerate(model.phones) if name != SILENCE_PHONE and "+" not in name]
         stay, leave = model.stay[phones], model.leave[phones]
-        emitted = self.senones(model.senones[phones].ravel()).reshape(self.frames, -1, STATES)
+        emitted = self.senones(model.senones[phones].ravel()).reshape(self.frames, len(phones), STATES)
         states = np.full(stay.shape, _NEVER, np.float32)
         change, added = np.float32(0), np.empty(self.frames, np.float32)
         for frame in range(self.frames):

@@ -79,7 +79,7 @@ class Trellis:
         """The best way that ends at a junction: its stretches in order, and the junction where it began."""
         stretches = []
         frame = len(self.sources) - 1
-        candidates = self.graph.ends.shape[1] if len(self.graph.ends) else 0
+        candidates = self.graph.ends.shape[1]
         silences = len(self.graph.words)
         while frame >= 0:
             junction = int(self.origins[frame + 1, junction])

