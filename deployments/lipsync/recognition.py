@@ -26,6 +26,7 @@ from .acoustics.scores import Scores
 from .acoustics.search import search
 from .activity import Passage
 from .listening import Heard, within
+from .noise import without_noise
 from .phones import Sound, sounds_of_ipa, sounds_of_phones
 
 _SURE_FIT = 3.45
@@ -102,7 +103,7 @@ class Recognizer:
 
     def _sounds(self, part: NDArray[np.float32]) -> list[list[Sound]]:
         """Phones of any language, in groups as words are."""
-        said = self._phones.transcribe_waveform(part, RATE).word_phoneme_text
+        said = self._phones.transcribe_waveform(without_noise(part), RATE).word_phoneme_text
         groups = [sounds_of_ipa(group.replace(" ", "")) for group in said.split("|")]
         return [group for group in groups if group]
 

@@ -273,7 +273,9 @@ def test_a_shard_that_dies_between_two_stages_takes_nobody_with_it(own: Settings
     render(client, text)
     entries(client)
     spoken = ray.get(held(own, text), timeout=WAIT_S)
-    track = keys.key(engines.combined("lipsync", {"phonemes": {}}), [keys.digest(spoken), keys.digest("phonemes")])
+    track = keys.key(
+        engines.combined("lipsync", own.voice.lipsync.engines), [keys.digest(spoken), keys.digest("phonemes")]
+    )
     forget(own, track)
     (stage,) = replica_processes(A, "LipSync")
     with ThreadPoolExecutor(1) as pool:

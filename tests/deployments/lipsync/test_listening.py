@@ -20,6 +20,7 @@ from deployments.lipsync.activity import Activity
 from deployments.lipsync.boundaries import settle
 from deployments.lipsync.ipa import BREATH, LETTERS
 from deployments.lipsync.listening import Heard, spans
+from deployments.lipsync.noise import without_noise
 from deployments.lipsync.phones import Sound, shared_out, sounds_of_ipa, sounds_of_phones, with_stress_of
 from deployments.lipsync.pronunciation import Pronouncer
 
@@ -114,6 +115,23 @@ def test_frames_of_features() -> None:
     assert level.min() == 0
     assert level.max() == 1
     assert len(features(np.zeros(409, np.float32))[0]) == 0
+
+
+@given(st.integers(0, 3000))
+def test_noise_is_taken_off_and_nothing_else(count: int) -> None:
+    time = np.arange(count) / RATE
+    tone = (0.3 * np.sin(2 * np.pi * 300 * time) * (time % 0.1 > 0.05)).astype(np.float32)
+    assert without_noise(tone).shape == tone.shape
+    np.testing.assert_allclose(without_noise(np.zeros_like(tone)), 0)
+
+
+def test_less_noise_is_left() -> None:
+    noise = _noise(1)
+    speech = np.sin(2 * np.pi * 300 * np.arange(RATE) / RATE).astype(np.float32) * (np.arange(RATE) % 4000 > 2000)
+    pauses = np.arange(RATE) % 4000 < 1500
+    cleaned = without_noise((speech + noise).astype(np.float32))
+    assert cleaned[pauses].std() < 0.5 * noise[pauses].std()
+    assert cleaned[~pauses].std() == pytest.approx((speech + noise)[~pauses].std(), rel=0.1)
 
 
 def test_more_sounds_than_frames_find_no_way(model: AcousticModel) -> None:
