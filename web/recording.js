@@ -20,7 +20,7 @@ export class RecordingPicker {
   #microphone = new Microphone();
   #sent = null; // { blob, name, found }
   #sending = null; // AbortController
-  #since = 0;
+  #asking = false; // whether the microphone may be used
   #onChange;
 
   /**
@@ -90,13 +90,18 @@ export class RecordingPicker {
       this.#microphone.stop();
       return;
     }
+    if (this.#asking) return;
+    this.#asking = true;
     this.clear();
     this.#notices.clear();
+    let since = null;
+    const onLevel = (level) => this.#showLevel(level, performance.now() - (since ??= performance.now()));
     try {
-      this.#since = performance.now();
-      await this.#microphone.start((level) => this.#showLevel(level), (blob) => this.take(blob, "microphone"));
+      await this.#microphone.start(onLevel, (blob) => this.take(blob, "microphone"));
     } catch (error) {
       this.#notices.fail(error);
+    } finally {
+      this.#asking = false;
     }
     this.#show();
   }
@@ -117,9 +122,9 @@ export class RecordingPicker {
     });
   }
 
-  #showLevel(level) {
+  #showLevel(level, elapsed_ms) {
     this.#nodes.level.style.setProperty("--level", level.toFixed(3));
-    const text = `Recording, ${Math.floor((performance.now() - this.#since) / 1000)} s`;
+    const text = `Recording, ${Math.floor(elapsed_ms / 1000)} s`;
     if (this.#nodes.recordingFacts.textContent !== text) this.#nodes.recordingFacts.textContent = text;
   }
 

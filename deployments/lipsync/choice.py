@@ -54,7 +54,7 @@ def _check(name: str, configured: Collection[str], recorded: bool, has_text: boo
             f"lipsync: this server has no engine {name[:40]!r}.", hint=f"Allowed: {', '.join((AUTO, *configured))}."
         )
     if fault := _fault(name, recorded, has_text):
-        raise BadInput(f"lipsync: {fault}", hint="Send the text, or choose recognize." if not has_text else _HINT)
+        raise BadInput(f"lipsync: {fault}", hint="Send the text, or choose recognize." if name == FROM_TEXT else _HINT)
 
 
 _HINT = "Leave lipsync out for the best that the recording allows."

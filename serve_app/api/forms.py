@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
@@ -16,6 +16,8 @@ from starlette.types import Message, Receive
 
 from deployments.core.errors import BadInput, TooSlow
 
+_MAX_FILES = 2
+"""The sound, and what is said in it: users of Rhubarb have that in a file."""
 _MAX_FIELDS = 16
 _MAX_FIELD_BYTES = 32_768
 """5000 characters of four bytes, and room."""
@@ -26,7 +28,7 @@ _TYPE = "multipart/form-data"
 
 @dataclass(frozen=True)
 class Form:
-    """One file, and the fields beside it."""
+    """One file, and the fields beside it, whose text may have come as a file, too."""
 
     file: UploadFile
     fields: dict[str, str]
@@ -54,16 +56,34 @@ async def form_of(request: Request, name: str = "file", silent_s: float = _SILEN
         raise BadInput(f"The body is to be {_TYPE} with a field {name}.", hint=_hint(request, name))
     try:
         body = Request(request.scope, _impatient(request.receive, silent_s))
-        async with body.form(max_files=1, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES) as form:
+        async with body.form(max_files=_MAX_FILES, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES) as form:
             file = form.get(name)
             if not isinstance(file, UploadFile):
                 raise BadInput(f"{name}: there is no file of that name in the form.", hint=_hint(request, name))
-            fields = {key: value for key, value in form.multi_items() if isinstance(value, str)}
-            yield Form(file, fields)
+            yield Form(file, await _fields(form, name))
     except (HTTPException, MultiPartException) as error:
         raise BadInput(
             f"The form cannot be read: {getattr(error, 'detail', error)}", hint=_hint(request, name)
         ) from error
+
+
+async def _fields(form: FormData, file_name: str) -> dict[str, str]:
+    if twice := [key for key in form if len(form.getlist(key)) > 1]:
+        raise BadInput(f"{twice[0][:100]}: it is in the form more than once.", hint="Send each field once.")
+    fields = {key: value for key, value in form.items() if key != file_name}
+    return {key: value if isinstance(value, str) else await _text(key, value) for key, value in fields.items()}
+
+
+async def _text(key: str, file: UploadFile) -> str:
+    content = await file.read(_MAX_FIELD_BYTES + 1)
+    try:
+        if len(content) <= _MAX_FIELD_BYTES:
+            return content.decode("utf-8-sig")  # some editors begin with a mark
+    except UnicodeDecodeError:
+        pass
+    raise BadInput(
+        f"{key[:100]}: this file is no text that a field may hold.", hint=f"UTF-8 of at most {_MAX_FIELD_BYTES} bytes."
+    )
 
 
 def _impatient(receive: Receive, silent_s: float) -> Receive:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from deployments.core.errors import BodyTooLarge
+from deployments.core.errors import BadInput, BodyTooLarge
 from deployments.media import rhubarb_file
 
 from ..order import Order
@@ -21,6 +21,8 @@ from .lipsync_schemas import Format, LipSyncBody, LipSyncFields, LipSyncResponse
 from .orders import order_of
 
 _TSV = "text/tab-separated-values"
+_MAX_NAME = 255
+"""Characters of the name of a file: file systems have no longer ones."""
 
 
 def router(studio: Studio, access: Access, max_json_bytes: int) -> APIRouter:
@@ -45,25 +47,34 @@ def router(studio: Studio, access: Access, max_json_bytes: int) -> APIRouter:
         started = time.monotonic()
         order = order_of(caller, request)
         if is_form(request):
-            name, fields = await _take(studio, request, order)
+            name, sound_file, fields = await _take(studio, request, order)
             order = replace(order, requests_per_minute=None)  # charged before the file was taken in
         else:
             fields = LipSyncBody.read(await _json(request, max_json_bytes))
-            name = fields.audio_filename
+            name = sound_file = fields.audio_filename
         result = await studio.speak(fields.to_request(name), order)
-        return _answer(result, fields.format, (time.monotonic() - started) * 1000)
+        return _answer(result, fields.format, sound_file, (time.monotonic() - started) * 1000)
 
     return routes
 
 
-async def _take(studio: Studio, request: Request, order: Order) -> tuple[str, Any]:
-    """Keeps the file of a form, once all else about it is right; its name, and the fields."""
+async def _take(studio: Studio, request: Request, order: Order) -> tuple[str, str, Any]:
+    """Keeps the file of a form, once all else about it is right.
+
+    Returns:
+        Its name, what its sender calls it, and the fields.
+    """
     await studio.jobs.charge(order.owner, order.requests_per_minute)
     async with studio.intake.turn(), form_of(request) as form:
+        if "audio_filename" in form.fields:
+            raise BadInput(
+                "audio_filename: a form brings its file along.", hint="Send the name as JSON, not as a form."
+            )
         fields = LipSyncFields.read(form.fields)
         fields.to_request("")
         known = await studio.intake.take_audio(form.file)
-    return known["filename"], fields
+        sent_as = (form.file.filename or known["filename"])[:_MAX_NAME]
+    return known["filename"], sent_as, fields
 
 
 async def _json(request: Request, most_bytes: int) -> bytes:
@@ -76,8 +87,8 @@ async def _json(request: Request, most_bytes: int) -> bytes:
     return bytes(content)
 
 
-def _answer(result: RenderResult, format: Format, processing_time_ms: float) -> Response:
-    cues, sound_file = result.mouth_cues, result.request.audio
+def _answer(result: RenderResult, format: Format, sound_file: str, processing_time_ms: float) -> Response:
+    cues = result.mouth_cues
     if format == "tsv":
         return Response(rhubarb_file.tsv_file(cues, result.duration_ms), media_type=_TSV)
     if format == "rhubarb":

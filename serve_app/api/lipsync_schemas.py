@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from deployments.core.errors import BadInput
 from deployments.core.types import CacheUse, RenderRequest, Timing, VisemeSet
@@ -41,12 +41,19 @@ class LipSyncFields(BaseModel):
     ] = "json"
     cache: CacheUse = "use"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _once(cls, plain: Any) -> Any:
+        if isinstance(plain, Mapping) and {"text", "dialog"} <= plain.keys():
+            raise BadInput("text, dialog: they are two names of one field.", hint="Send one of them.")
+        return plain
+
     @classmethod
     def read(cls, plain: Mapping[str, Any] | bytes) -> Any:
         """Of fields, or of a JSON document.
 
         Raises:
-            RequestValidationError
+            RequestValidationError, BadInput
         """
         try:
             return cls.model_validate_json(plain) if isinstance(plain, bytes) else cls.model_validate(plain)

@@ -149,6 +149,7 @@ def test_each_engine(client: httpx.Client, recorded: str, settings: Settings) ->
     ("fields", "message", "hint"),
     [
         ({"lipsync": "phonemes"}, "no phoneme times", "Leave lipsync out"),
+        ({"lipsync": "phonemes", "text": None}, "no phoneme times", "Leave lipsync out"),
         ({"lipsync": "align", "text": None}, "needs the text", "recognize"),
         ({"lipsync": "magic"}, "no engine 'magic'", "Allowed: auto, phonemes"),
         ({"language": "english"}, "language: ", "en_US"),
@@ -216,11 +217,18 @@ def test_a_file_in_a_form(client: httpx.Client, spoken: np.ndarray, tmp_path: Pa
     reply = client.post(LIPSYNC, files={"file": ("take 1.wav", path.read_bytes())}, data=form)
     assert reply.status_code == 200, reply.text
     assert reply.json()["metadata"]["duration"] == pytest.approx(len(spoken) / RATE, abs=0.01)
-    used = reply.json()["metadata"]["soundFile"]
+    assert reply.json()["metadata"]["soundFile"] == "take 1.wav"
+    as_file = {"file": ("take 1.wav", path.read_bytes()), "dialog": ("take 1.txt", TEXT.encode())}
+    answer = client.post(LIPSYNC, files=as_file, data={"language": "en"}).json()
+    assert answer["text"] == TEXT and answer["cached"]
+    used = answer["audio_filename"]
     assert _read(client, used, text=TEXT, language="en", timing="exact")["text"] == TEXT
+    both = client.post(LIPSYNC, json={"audio_filename": used, "text": TEXT, "dialog": TEXT})
+    assert both.status_code == 422 and "two names" in error_of(both)["message"]
     for wrong in ({"format": "mp3"}, {"colour": "red"}, {"lipsync": "magic"}, {"audio_filename": used}):
         refused = client.post(LIPSYNC, files={"file": ("a.wav", path.read_bytes())}, data=wrong)
         assert refused.status_code == 422 and next(iter(wrong)) in error_of(refused)["message"]
+        assert next(iter(wrong)) not in error_of(refused)["hint"]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"text"', json.dumps({"text": TEXT}).encode()])

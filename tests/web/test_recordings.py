@@ -137,6 +137,34 @@ def test_the_microphone_is_recorded_with_its_level(browser: Browser, server_url:
     context.close()
 
 
+def test_who_asks_twice_for_the_microphone_has_it_once(browser: Browser, server_url: str) -> None:
+    """A recorder that nobody stops would listen on."""
+    context = browser.new_context(permissions=["microphone"])
+    page = context.new_page()
+    open_page(page, server_url)
+    page.check("#fromRecording")
+    page.evaluate(
+        """() => {
+            const { mediaDevices } = navigator;
+            const ask = mediaDevices.getUserMedia.bind(mediaDevices);
+            window.asked = [];
+            mediaDevices.getUserMedia = (wanted) => {
+                window.asked.push(ask(wanted));
+                return window.asked.at(-1);
+            };
+            for (const _ of [1, 2]) document.getElementById("record").click();
+        }"""
+    )
+    expect(page.locator("#record")).to_have_text("Stop recording")
+    page.click("#record")
+    expect(page.locator("#recordingFacts")).to_contain_text("microphone: ", timeout=RENDER_TIMEOUT_MS)
+    tracks = page.evaluate(
+        "Promise.all(asked).then((all) => all.flatMap((each) => each.getTracks().map((track) => track.readyState)))"
+    )
+    assert tracks == ["ended"]
+    context.close()
+
+
 def test_a_microphone_that_may_not_be_used_is_explained(browser: Browser, server_url: str) -> None:
     context = browser.new_context()
     page = context.new_page()

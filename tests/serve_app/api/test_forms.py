@@ -72,6 +72,31 @@ async def test_a_client_that_leaves_is_no_failure_of_the_server(caplog: pytest.L
     assert not coming and not caplog.records
 
 
+def part(name: str, content: bytes, filename: str = "") -> bytes:
+    file = f'; filename="{filename}"' if filename else ""
+    return b'\r\n--x\r\nContent-Disposition: form-data; name="%b"%b\r\n\r\n' % (name.encode(), file.encode()) + content
+
+
+async def test_a_field_may_come_as_a_file() -> None:
+    sent = await post(START + part("dialog", "\ufeffGrüße.\n".encode(), "take.txt") + END)
+    assert sent.json() == {"content": "sound", "fields": {"dialog": "Grüße.\n"}}
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (part("dialog", b"\xff\xfe", "take.txt"), "dialog: this file is no text"),
+        (part("dialog", b"a" * 32_769, "take.txt"), "dialog: this file is no text"),
+        (part("dialog", b"a") + part("dialog", b"b"), "dialog: it is in the form more than once"),
+        (part("file", b"more", "b.wav"), "file: it is in the form more than once"),
+    ],
+)
+async def test_what_no_field_can_be_is_422(parts: bytes, message: str) -> None:
+    answer = await post(START + parts + END)
+    assert answer.status_code == 422
+    assert message in answer.json()["error"]["message"] and answer.json()["error"]["hint"]
+
+
 @pytest.mark.parametrize(
     "content",
     [
