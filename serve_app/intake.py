@@ -28,6 +28,10 @@ _WAIT_S = 30.0
 _BODY_S = 600
 """Seconds for a body: 200 MB at 3 Mbit/s."""
 _CHUNK_BYTES = 1 << 18
+_ALWAYS = {"duration_s", "sample_rate", "channels", "codec", "container", "peak", "rms_dbfs", "active_s"} | {
+    *("silent", "notes", "size_bytes", "speech_share")
+}
+"""What is known of every upload."""
 
 
 class Source(Protocol):
@@ -96,7 +100,7 @@ class Intake:
             digest, size = await _spool(source, sent)
             name = f"{digest[:32]}.wav"
             known = await asyncio.to_thread(self.store.known, name)
-            if known is None:
+            if known is None or not _ALWAYS <= known.keys():  # or kept by a release that looked for less
                 known = {**await child.decode(sent, made, self._max_audio_seconds), "size_bytes": size}
                 known["speech_share"] = 0.0 if known["silent"] else await _speech_share(made, known["peak"])
                 await asyncio.to_thread(self.store.save, name, made, known)

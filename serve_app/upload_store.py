@@ -77,7 +77,7 @@ class UploadStore:
             self.find(name)
         except (OSError, ValueError, UploadNotFound):
             return None
-        return found
+        return found if isinstance(found, dict) else None
 
     def find(self, name: str) -> ResultFile:
         """An upload, whose age begins anew.

@@ -128,7 +128,7 @@ def test_a_long_one_goes_through_in_pieces(
     steps = events(client, job["job_id"])
     check_events(steps, "completed")
     read = [step for step in steps if step["stage"] == "lipsync"]
-    assert len(read) >= 2 and read[-1]["progress"] == 95
+    assert len(read) >= 2 and read[-1]["progress"] in (94, 95)  # of a sum of seconds, rounded down
     answer = client.get(job["poll_url"]).json()
     _check(client, answer, len(sound) / RATE)
     assert answer["timings"]["lipsync"]["calls"] == len(read) and answer["audio_filename"] == name

@@ -113,6 +113,13 @@ def test_the_last_used_stay_when_room_is_needed(local: UploadStore, tmp_path: Pa
     assert kept == {0, 3, 9}
 
 
+@pytest.mark.parametrize("note", [b"", b"[]", b"null", b"{", b"7"])
+def test_a_damaged_description_is_none(local: UploadStore, tmp_path: Path, note: bytes) -> None:
+    local.save(name_of(1), sound(tmp_path), FOUND)
+    (tmp_path / "kept" / f"{name_of(1)[:32]}.json").write_bytes(note)
+    assert local.known(name_of(1)) is None
+
+
 def test_what_never_fits_is_said(local: UploadStore, tmp_path: Path) -> None:
     local.save(name_of(1), sound(tmp_path), FOUND)
     with pytest.raises(StorageFailed, match="max_uploads_mb"):
