@@ -100,7 +100,7 @@ class Intake:
             digest, size = await _spool(source, sent)
             name = f"{digest[:32]}.wav"
             known = await asyncio.to_thread(self.store.known, name)
-            if known is None or not _ALWAYS <= known.keys():  # or kept by a release that looked for less
+            if known is None or not known.keys() >= _ALWAYS:  # or kept by a release that looked for less
                 known = {**await child.decode(sent, made, self._max_audio_seconds), "size_bytes": size}
                 known["speech_share"] = 0.0 if known["silent"] else await _speech_share(made, known["peak"])
                 await asyncio.to_thread(self.store.save, name, made, known)
