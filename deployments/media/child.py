@@ -1,4 +1,4 @@
-"""Runs `decoding` on a stranger's file, in a process of its own that dies alone, and never outlives who asked."""
+"""Runs programs of ours on a stranger's file, `decoding` above all: each in a process of its own that dies alone."""
 
 from __future__ import annotations
 

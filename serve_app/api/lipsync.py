@@ -59,7 +59,7 @@ def router(studio: Studio, access: Access, max_json_bytes: int) -> APIRouter:
 
 
 async def _take(studio: Studio, request: Request, order: Order) -> tuple[str, str, Any]:
-    """Keeps the file of a form, once all else about it is right.
+    """Keeps the file of a form, whose fields are right in themselves.
 
     Returns:
         Its name, what its sender calls it, and the fields.

@@ -42,8 +42,7 @@ def alive(mark: str) -> list[psutil.Process]:
 
 @pytest.fixture(scope="module")
 def rhubarb() -> Engine:
-    if not PROGRAM.is_file():
-        pytest.skip("run python tests/rhubarb_setup.py")
+    assert PROGRAM.is_file(), "Run python tests/rhubarb_setup.py, as make test does."
     return Engine(Options(binary=str(PROGRAM), timeout_s=PATIENT_S))
 
 
