@@ -37,6 +37,7 @@ HEAVY = {
     "transformers",
     "av",
     "cv2",
+    "PIL",
     "scipy",
     "librosa",
     "soundfile",
@@ -56,8 +57,15 @@ MAY_LISTEN = {
     "deployments/lipsync/recognition.py": {"hama", "pocketsphinx"},
 }
 """What both engines of recordings listen with."""
-MAY_CODE = {"deployments/media/encoding.py", "deployments/media/decoding.py"}
-"""Outside engines, with av. Decoding is a program of its own: nothing may import it."""
+MAY_CODE = {
+    "deployments/media/encoding.py": {"av"},
+    "deployments/media/decoding.py": {"av"},
+    "deployments/media/video.py": {"av", "cv2"},
+    "deployments/media/pictures.py": {"PIL"},
+}
+"""Outside engines. Decoding and pictures are programs of their own: nothing may import them."""
+MAY_SEE = {"onnxruntime", "cv2"}
+"""What deployments/avatar/faces looks for faces with."""
 MAY_PRINT = {"serving.py", "supervisor.py"}
 """Besides cli*.py: what the user's terminal shows of the server."""
 MAX_LINES = 300
@@ -188,7 +196,9 @@ def test_ray_is_at_home_in_few_files(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_heavy_libraries_stay_in_the_engines(name: str) -> None:
-    allowed = HEAVY if "/engines/" in name else {"av"} if name in MAY_CODE else MAY_LISTEN.get(name, set())
+    allowed = {**MAY_LISTEN, **MAY_CODE}.get(name, HEAVY if "/engines/" in name else set())
+    if name.startswith("deployments/avatar/faces/"):
+        allowed = MAY_SEE
     assert not (_tops(name) & HEAVY) - allowed
 
 

@@ -2,7 +2,7 @@
 
     AvatarError 500
     ├── BadInput 422 ── NothingToSpeak, UnknownVoice, VoiceNotInstalled, UnknownSpeaker, BadModel, BadRecording,
-    │                   EngineNotInstalled, IdempotencyMismatch
+    │                   BadPicture, NoFace, EngineNotInstalled, IdempotencyMismatch
     ├── Unauthorized 401
     ├── Forbidden 403
     ├── NotFound 404 ── UploadNotFound
@@ -11,7 +11,7 @@
     ├── BodyTooLarge 413 ── RecordingTooLong
     ├── TooManyRequests 429 ── QueueFull, RateLimited, TooManyJobs
     ├── HeadersTooLarge 431
-    ├── SynthesisFailed, LipSyncFailed 500
+    ├── SynthesisFailed, LipSyncFailed, FilmingFailed 500
     ├── StorageFailed 507
     ├── DownloadFailed 502
     ├── Unavailable 503 ── StageChanged
@@ -87,6 +87,18 @@ class BadRecording(BadInput):
     """A file that is no sound, damaged, cut short, or more than one thing at once; says which."""
 
     code = "bad_recording"
+
+
+class BadPicture(BadInput):
+    """A file that is no picture, damaged, cut short, too large, or more than one thing at once; says which."""
+
+    code = "bad_picture"
+
+
+class NoFace(BadInput):
+    """Nobody can be seen in a picture, or not well enough to talk; says which."""
+
+    code = "no_face"
 
 
 class EngineNotInstalled(BadInput):
@@ -207,6 +219,13 @@ class LipSyncFailed(AvatarError):
 
     code = "lipsync_failed"
     public = "The engine of the lip sync failed on this recording."
+
+
+class FilmingFailed(AvatarError):
+    """An avatar engine, or the encoder, failed on a portrait."""
+
+    code = "filming_failed"
+    public = "The video of this portrait could not be made."
 
 
 class DownloadFailed(AvatarError):

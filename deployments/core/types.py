@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .video import Filming
+
 SILENCE = "sil"
 """Symbol of a span without speech: the pause before, between and after words."""
 
@@ -245,3 +247,5 @@ class RenderRequest:
     """Name of an uploaded recording, which follows from its content; empty where a voice speaks."""
     language: str = ""
     """Of the recording, as in en_US or de; empty where nobody says."""
+    video: Filming | None = None
+    """Also as a video of a portrait that says it."""

@@ -1,0 +1,1 @@
+"""Avatar video: a portrait that talks."""

@@ -1,0 +1,1 @@
+"""Ways of making a portrait talk: one file, or folder, each."""
