@@ -253,16 +253,18 @@ def test_a_shard_that_hangs_holds_nobody_up_for_long(client: httpx.Client, url: 
         render(client, text)
     hanging = shard_process(A)
     stop = threading.Event()
+    statuses: list[int] = []
     with ThreadPoolExecutor(2) as pool:
         hanging.suspend()
         try:
-            clients = [pool.submit(keep_asking, url, texts, number, stop) for number in range(2)]
-            time.sleep(3)
+            clients = [pool.submit(keep_asking, url, texts, number, stop, statuses) for number in range(2)]
+            until(lambda: len(statuses) > 2)  # while it hangs
         finally:
             hanging.resume()
             stop.set()
-        statuses = [status for each in clients for status in each.result(timeout=WAIT_S)]
-    assert len(statuses) > 2 and set(statuses) == {200}
+        for each in clients:
+            each.result(timeout=WAIT_S)
+    assert set(statuses) == {200}
     assert report(client)["levels"]["level_1"]["faults"]["timeout"] > 0
     until(lambda: render(client, texts[0], viseme_set="azure")["cached"])
 
@@ -291,10 +293,12 @@ def test_a_shard_that_dies_between_two_stages_takes_nobody_with_it(own: Settings
     until(lambda: render(client, text, viseme_set="azure")["cached"])
 
 
-def keep_asking(url: str, texts: Sequence[str], number: int, stop: threading.Event) -> list[int]:
-    """Statuses of one client, which asks another question each time."""
+def keep_asking(
+    url: str, texts: Sequence[str], number: int, stop: threading.Event, statuses: list[int] | None = None
+) -> list[int]:
+    """Statuses of one client, which asks another question each time; noted as they come."""
     choice = random.Random(number)
-    statuses = []
+    statuses = [] if statuses is None else statuses
     with http(url) as client:
         while not stop.is_set():
             fields = {"viseme_set": choice.choice(SETS), "timing": choice.choice(["natural", "exact"])}
