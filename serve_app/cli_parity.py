@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-
-from deployments.rvc.engines.rvc import parity
+import importlib
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Prints a line for each array of each case; 1 if any is beyond its tolerance."""
+    # An engine with references has parity.check(folder, device, dtype), which gives core.parity.Rows.
+    parity = importlib.import_module(f"deployments.{parsed.room}.engines.{parsed.engine}.parity")
     print(f"{'case':24}{'array':13}{'SNR dB':>8}{'least':>8}{'worst':>11}{'most':>9}")
     failed = 0
     for row in parity.check(parsed.folder, parsed.device, parsed.dtype):

@@ -11,10 +11,10 @@ from typing import Any
 from deployments.core import engines
 from deployments.core.errors import AvatarError, StageChanged, SynthesisFailed
 from deployments.core.types import AudioClip, Conversion
+from deployments.loaded import Loaded
 
 from .contract import Part, model_id
 from .folder import ModelFolder
-from .loaded import Loaded
 
 logger = logging.getLogger("ray.serve")
 

@@ -13,13 +13,14 @@ from pydantic import ValidationError
 
 from deployments.core.errors import BadInput, UnknownSpeaker, VoiceNotInstalled
 from deployments.core.types import AudioClip
+from deployments.device import choose_device, choose_dtype, tune
 from deployments.rvc.contract import Part
 from deployments.rvc.folder import ModelFolder
 
 from . import Options, Parameters
+from .batches import Batches, batch_frames
 from .checkpoint import load_voice
 from .contentvec import LARGEST_TENSOR, ContentVec
-from .device import Batches, batch_frames, choose_device, choose_dtype, tune
 from .f0 import F0, Estimator, SwiftF0, fill_unvoiced, harvest, median
 from .index import FeatureIndex
 from .loudness import limit_peak
@@ -59,7 +60,7 @@ class Engine:
         self._folder = ModelFolder(options.models_dir)
         self._device = choose_device(options.device)
         self._dtype = choose_dtype(options.dtype, self._device)
-        tune(self._dtype)
+        tune(self._dtype, one_shape=False)
         pad_s, grid_s = (_CPU_PAD_S, 0.0) if self._device.type == "cpu" else (Framing.pad_s, _GPU_GRID_S)
         self._framing = Framing(pad_s=options.pad_s or pad_s, grid_s=grid_s)
         self._swift_f0 = SwiftF0()

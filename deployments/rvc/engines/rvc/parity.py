@@ -12,7 +12,6 @@ import json
 import math
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,12 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors.torch import save_file
 from torch import Tensor
 
+from deployments.core.parity import Row, compare
+from deployments.device import Device, Precision, choose_device, choose_dtype, tune
+
+from .batches import Batches
 from .checkpoint import load_voice
 from .contentvec import ContentVec
-from .device import Batches, Device, Precision, choose_device, choose_dtype, tune
 from .f0 import F0, coarse, fill_unvoiced
 from .index import FeatureIndex
 from .loudness import limit_peak
@@ -43,25 +45,6 @@ _PITCHF_HZ = 1e-3
 _INT16_STEPS = 8
 
 
-@dataclass(frozen=True)
-class Row:
-    """One array of one case."""
-
-    case: str
-    array: str
-    snr_db: float
-    """Of the reference without its mean, to the difference; infinite when equal."""
-    worst: float
-    """Largest absolute difference, in the array's unit; infinite where shapes differ."""
-    least_snr_db: float
-    most_worst: float
-
-    @property
-    def good(self) -> bool:
-        """Whether it is within tolerance."""
-        return self.snr_db >= self.least_snr_db and self.worst <= self.most_worst
-
-
 def check(folder: Path, device: Device = "auto", dtype: Precision = "float32") -> Iterator[Row]:
     """As run, with the names that Options have for devices and precisions.
 
@@ -71,7 +54,7 @@ def check(folder: Path, device: Device = "auto", dtype: Precision = "float32") -
     """
     place = choose_device(device)
     precision = choose_dtype(dtype, place)
-    tune(precision)
+    tune(precision, one_shape=False)
     yield from run(folder, place, precision)
 
 
@@ -206,13 +189,7 @@ def _audio_row(case: str, found: Tensor | NDArray[Any], arrays: Any, dtype: torc
 def _row(
     case: str, array: str, found: Tensor | ArrayLike, reference: ArrayLike, most_worst: float, least: float = -math.inf
 ) -> Row:
-    out = np.asarray(found.cpu() if isinstance(found, Tensor) else found, dtype=np.float64).squeeze()
-    wanted = np.asarray(reference, dtype=np.float64).squeeze()
-    if out.shape != wanted.shape or not np.isfinite(out).all():
-        return Row(case, array, -math.inf, math.inf, least, most_worst)
-    noise, signal = float(((out - wanted) ** 2).sum()), float(((wanted - wanted.mean()) ** 2).sum())
-    snr = 10 * math.log10(signal / noise) if noise and signal else math.inf
-    return Row(case, array, snr, float(np.abs(out - wanted).max(initial=0)), least, most_worst)
+    return compare(case, array, found.cpu() if isinstance(found, Tensor) else found, reference, most_worst, least)
 
 
 def _parameters(path: Path) -> dict[str, Any]:

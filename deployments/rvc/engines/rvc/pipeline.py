@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from .batches import Batches
 from .config import VoiceConfig
 from .contentvec import ContentVec
-from .device import Batches
 from .f0 import F0, coarse
 from .index import FeatureIndex
 from .loudness import mix_loudness

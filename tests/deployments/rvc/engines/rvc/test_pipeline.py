@@ -11,9 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployments.rvc.engines.rvc.batches import Batches
 from deployments.rvc.engines.rvc.checkpoint import load_voice
 from deployments.rvc.engines.rvc.contentvec import ContentVec
-from deployments.rvc.engines.rvc.device import Batches
 from deployments.rvc.engines.rvc.index import FeatureIndex
 from deployments.rvc.engines.rvc.pipeline import Job, Pipeline, Tuning, Voice
 from deployments.rvc.engines.rvc.signals import Framing

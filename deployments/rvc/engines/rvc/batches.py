@@ -1,16 +1,11 @@
-"""Where the networks run, in what precision, and how much of them at once."""
+"""How much of the networks runs at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import torch
-
-from deployments.core.errors import BadInput
-
-Device = Literal["auto", "cuda", "mps", "cpu"]
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -20,40 +15,6 @@ _FREE_SHARE = 0.5
 _LIVE_TENSORS = 20
 """Largest tensors that are alive together, with the working space of convolutions: a call of 10 s on the CPU took 1 GB
 where the largest tensor has 51 MB."""
-
-
-def choose_device(wish: Device) -> torch.device:
-    """cuda, else mps, else cpu.
-
-    Raises:
-        BadInput: a device by name that this machine does not have.
-    """
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if wish == "auto":
-        return torch.device(next(name for name, here in present.items() if here))
-    if not present[wish]:
-        raise BadInput(f"device: this machine has no {wish}.")
-    return torch.device(wish)
-
-
-def choose_dtype(wish: Precision, device: torch.device) -> torch.dtype:
-    """float16 on GPUs, as upstream; on CPUs bfloat16 where the processor multiplies it, twice as fast, else float32."""
-    if wish != "auto":
-        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[wish]
-    if device.type != "cpu":
-        return torch.float16
-    able = torch.cpu.get_capabilities()
-    fast = able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16")
-    return torch.bfloat16 if fast else torch.float32
-
-
-def tune(dtype: torch.dtype) -> None:
-    """Settings of PyTorch for this process: who asks for float32 gets it, else its rest is TensorFloat-32."""
-    tf32 = dtype != torch.float32
-    torch.backends.cuda.matmul.allow_tf32 = tf32
-    torch.backends.cudnn.allow_tf32 = tf32
-    # No search for the fastest kernel: every sentence has another length, and would search again.
-    torch.backends.cudnn.benchmark = False
 
 
 def batch_frames(device: torch.device, largest_tensor: int) -> int:

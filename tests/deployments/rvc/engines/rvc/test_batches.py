@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from deployments.rvc.engines.rvc.device import Batches, batch_frames, choose_device, choose_dtype
+from deployments.rvc.engines.rvc.batches import Batches, batch_frames
 
 
 class Memory:
@@ -60,12 +60,3 @@ def test_without_a_limit_items_go_one_by_one() -> None:
     memory = Memory(10**9)
     run(Batches(batch_frames(torch.device("cpu"), 1000)), [3, 2], memory)
     assert memory.calls == [[2], [3]]
-
-
-def test_auto_finds_a_device_and_a_precision() -> None:
-    """What this machine has; by name always what is named."""
-    device = choose_device("auto")
-    assert device.type == ("cuda" if torch.cuda.is_available() else device.type)
-    assert choose_dtype("auto", torch.device("cpu")) in (torch.float32, torch.bfloat16)
-    assert choose_dtype("auto", torch.device("cuda")) == torch.float16
-    assert choose_dtype("float32", torch.device("cuda")) == torch.float32

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.rvc.loaded import Loaded
+from deployments.loaded import Loaded
 
 SIZES = {"a": 10, "b": 20, "c": 30, "d": 70}
 LIMIT = 60
