@@ -33,6 +33,8 @@ class Filming:
     """Also as a track of subtitles in the video."""
     landmarks: str = ""
     """JSON of where the face is, as the user says; empty: it is looked for."""
+    language: str = ""
+    """Of what is said, as in en_US: players name the tracks after it. Empty where nobody knows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,3 +60,15 @@ class Video:
     def duration_s(self) -> float:
         """Seconds."""
         return self.frames / self.fps
+
+
+@dataclass(frozen=True, eq=False)
+class Footage:
+    """A part of a video that is being made."""
+
+    done: int
+    """Frames that are made, this part's included."""
+    frames: int
+    """In all."""
+    fragment: bytes
+    """Fragmented MP4: with the parts before and after, one file that can be played while it grows. It may be empty."""

@@ -12,6 +12,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.core.target import Target
 from deployments.core.types import AudioClip
 
 EncodingError = av.FFmpegError
@@ -55,24 +56,6 @@ _AT_ONCE_S = 30
 """Handed to FFmpeg, which copies it more than once: no sentence is longer, but a recording may be half an hour."""
 
 
-class _Target(io.BytesIO):
-    """What the muxer has written and nobody has taken yet."""
-
-    def __init__(self, rewinds: bool) -> None:
-        super().__init__()
-        self._rewinds = rewinds
-
-    def seekable(self) -> bool:
-        """Whether the muxer may go back to write lengths into the header."""
-        return self._rewinds
-
-    def take(self) -> bytes:
-        taken = self.getvalue()
-        self.seek(0)
-        self.truncate()
-        return taken
-
-
 class CodedFile:
     """An audio file in memory that grows clip by clip. Blocking: call it off the event loop."""
 
@@ -87,7 +70,7 @@ class CodedFile:
             EncodingError: the codec does not take the rate.
         """
         self._coding, self._sample_rate, self._streams = coding, sample_rate, streams
-        self._target = _Target(rewinds=not streams)
+        self._target = Target(rewinds=not streams)
         options = {**coding.container_options, **(coding.streaming_options if streams else {})}
         self._container = av.open(self._target, mode="w", format=coding.container, container_options=options)
         rate = coding.rate or sample_rate
