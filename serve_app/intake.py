@@ -15,11 +15,13 @@ from typing import Any, Protocol
 from deployments.core.errors import QueueFull, TooSlow
 from deployments.media import child
 
-from .upload_store import UploadStore
+from .sections import Limits
+from .upload_store import SUFFIXES, UploadStore
 
 logger = logging.getLogger("ray.serve")
 
 _HEARING = "deployments.lipsync.hearing"
+_LOOKING = "deployments.avatar.looking"
 _AT_ONCE = 4
 """Uploads that are taken in at a time: each holds its body and its sound on the disk."""
 _MAX_WAITING = 16
@@ -44,14 +46,14 @@ class Source(Protocol):
 class Intake:
     """For one event loop."""
 
-    def __init__(self, store: UploadStore, max_audio_seconds: float) -> None:
+    def __init__(self, store: UploadStore, limits: Limits) -> None:
         """
         Args:
             store: where uploads are kept.
-            max_audio_seconds: a longer recording is refused.
+            limits: what is refused.
         """
         self.store = store
-        self._max_audio_seconds = max_audio_seconds
+        self._limits = limits
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._waiting = 0
 
@@ -101,10 +103,43 @@ class Intake:
             name = f"{digest[:32]}.wav"
             known = await asyncio.to_thread(self.store.known, name)
             if known is None or not known.keys() >= _ALWAYS:  # or kept by a release that looked for less
-                known = {**await child.decode(sent, made, self._max_audio_seconds), "size_bytes": size}
+                known = {**await child.decode(sent, made, self._limits.max_audio_seconds), "size_bytes": size}
                 known["speech_share"] = 0.0 if known["silent"] else await _speech_share(made, known["peak"])
                 await asyncio.to_thread(self.store.save, name, made, known)
         return {**known, "filename": name}
+
+    async def take_picture(self, source: Source) -> dict[str, Any]:
+        """Decodes and keeps a picture, and looks for faces in it; the same bytes again are the same upload.
+
+        Args:
+            source: what was sent.
+
+        Returns:
+            Its name, and what was found in it (pictures.Found; size_bytes; what looking.look says), as plain values.
+
+        Raises:
+            BadPicture, StorageFailed
+        """
+        with tempfile.TemporaryDirectory(prefix="avatar-upload-") as folder:
+            sent, made = Path(folder) / "sent", Path(folder) / "made.png"
+            digest, size = await _spool(source, sent)
+            name = f"{digest[:32]}{SUFFIXES['image']}"
+            known = await asyncio.to_thread(self.store.known, name)
+            if known is None:
+                most_pixels = round(self._limits.max_image_megapixels * 1e6)
+                known = {**await child.picture(sent, made, most_pixels), "size_bytes": size, **await _faces(made)}
+                await asyncio.to_thread(self.store.save, name, made, known)
+        return {**known, "filename": name}
+
+
+async def _faces(picture: Path) -> dict[str, Any]:
+    """What looking.py says; who uses the picture looks again where that cannot be told."""
+    try:
+        seen: dict[str, Any] = json.loads(await child.run(_LOOKING, str(picture)))
+    except (TimeoutError, ValueError):
+        logger.warning("whether there is a face in an upload could not be told")
+        return {"faces": [], "face": None, "problem": None, "face_notes": []}
+    return seen
 
 
 async def _speech_share(sound: Path, peak: float) -> float | None:

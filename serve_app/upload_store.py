@@ -1,6 +1,7 @@
-"""The store of what users have uploaded: uploads/<digest>.wav and what was found in it, local or in a bucket.
+"""The store of what users have uploaded: uploads/<digest>.wav or .png and what was found in it, local or in a bucket.
 
-What is kept was made by us of what they sent: a name says nothing of the sender's, and a file holds nothing but sound.
+What is kept was made by us of what they sent: a name says nothing of the sender's, and a file holds nothing but sound,
+or a picture.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow.fs as fs
 
@@ -21,14 +22,19 @@ from deployments.core.errors import StorageFailed, UploadNotFound
 
 from .result_store import ResultFile
 
-_NAME = re.compile(r"[0-9a-f]{32}\.wav")
-_OURS = re.compile(rf"[0-9a-f]{{32}}\.(wav|json)(\.[0-9a-f]{{16}}{re.escape(PART)})?")
+Kind = Literal["audio", "image"]
+SUFFIXES: dict[Kind, str] = {"audio": ".wav", "image": ".png"}
+"""Of the files that are kept."""
+
+_NAMES = {kind: re.compile(rf"[0-9a-f]{{32}}{re.escape(suffix)}") for kind, suffix in SUFFIXES.items()}
+_OURS = re.compile(rf"[0-9a-f]{{32}}\.(wav|png|json)(\.[0-9a-f]{{16}}{re.escape(PART)})?")
 """Those, what describes them, and what a crash leaves of one that is being written."""
-_NOTE_BYTES = 65_536
+_NOTE_BYTES = 262_144
+"""The landmarks of a face take 9,000; of a crowd the largest ones are described."""
 _TOUCH_EVERY_S = 600.0
 """Its age is set back when an upload is used: not more often than this."""
 _FULL_HINT = "Free space in the folder of uploads (DATA_DIR), or lower storage.uploads_ttl_hours."
-_GONE_HINT = "Upload it again: POST /upload/audio. Uploads are kept for {hours:g} hours after their last use."
+_GONE_HINT = "Upload it again: POST /upload/{kind}. Uploads are kept for {hours:g} hours after their last use."
 
 
 class UploadStore:
@@ -51,7 +57,7 @@ class UploadStore:
         """Keeps a file under its name, in place of what is there.
 
         Args:
-            name: <32 hexadecimal digits>.wav.
+            name: 32 hexadecimal digits and one of SUFFIXES.
             content: what is copied.
             found: plain values, kept beside it.
 
@@ -74,25 +80,32 @@ class UploadStore:
         try:
             with self._files.open_input_file(self._path(_note_of(name))) as file:
                 found: dict[str, Any] = json.loads(file.read(_NOTE_BYTES))
-            self.find(name)
+            self.find(name, "image" if name.endswith(SUFFIXES["image"]) else "audio")
         except (OSError, ValueError, UploadNotFound):
             return None
         return found if isinstance(found, dict) else None
 
-    def find(self, name: str) -> ResultFile:
+    def find(self, name: str, kind: Kind = "audio", field: str = "") -> ResultFile:
         """An upload, whose age begins anew.
+
+        Args:
+            name: as it was given out.
+            kind: what it is to be.
+            field: of the request that names it.
 
         Raises:
             UploadNotFound: nobody uploaded it, or it has expired.
         """
-        if not _NAME.fullmatch(name):
+        field = field or f"{kind}_filename"
+        if not _NAMES[kind].fullmatch(name):
             raise UploadNotFound(
-                "audio_filename: that is no name of an upload.", hint="Use the filename of the answer to an upload."
+                f"{field}: that is no name of an upload.",
+                hint=f"Use the filename of the answer to POST /upload/{kind}.",
             )
         info = self._files.get_file_info(self._path(name))
         if info.type != fs.FileType.File:
             raise UploadNotFound(
-                f"audio_filename: there is no upload {name}.", hint=_GONE_HINT.format(hours=self._ttl_hours)
+                f"{field}: there is no upload {name}.", hint=_GONE_HINT.format(kind=kind, hours=self._ttl_hours)
             )
         self._touch(name)
         return ResultFile(self._files, info.path, info.size)
@@ -151,7 +164,8 @@ class UploadStore:
                 removed += 1
             except FileNotFoundError:  # another replica was faster
                 continue
-        self._used.pop(f"{digest}.wav", None)
+        for suffix in SUFFIXES.values():
+            self._used.pop(f"{digest}{suffix}", None)
         return removed
 
     def _path(self, name: str) -> str:

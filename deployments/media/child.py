@@ -1,4 +1,4 @@
-"""Runs programs of ours on a stranger's file, `decoding` above all: each in a process of its own that dies alone."""
+"""Runs programs of ours on a stranger's file: each in a process of its own that dies alone."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from deployments.core.errors import BadRecording, RecordingTooLong
+from deployments.core.errors import AvatarError, BadPicture, BadRecording, RecordingTooLong
 
-_PROGRAM = "deployments.media.decoding"
+_DECODING, _PICTURES = "deployments.media.decoding", "deployments.media.pictures"
 _TIMEOUT_S = 300
 """An hour of sound takes 15 s on an idle machine."""
-_MAX_ANSWER_BYTES = 65_536
-_ERRORS = {kind.code: kind for kind in (BadRecording, RecordingTooLong)}
+_MAX_ANSWER_BYTES = 262_144
+"""The landmarks of one face take 9,000, and at most eight are described."""
+_ERRORS = {kind.code: kind for kind in (BadRecording, RecordingTooLong, BadPicture)}
 
 
 async def decode(source: Path, target: Path, max_seconds: float) -> dict[str, Any]:
@@ -28,10 +29,24 @@ async def decode(source: Path, target: Path, max_seconds: float) -> dict[str, An
         RecordingTooLong
     """
     try:
-        said = await run(_PROGRAM, str(source), str(target), str(max_seconds))
+        said = await run(_DECODING, str(source), str(target), str(max_seconds))
     except TimeoutError:
-        raise BadRecording("file: it cannot be read in any reasonable time.", hint=_HINT) from None
-    return _answer(said)
+        raise BadRecording("file: it cannot be read in any reasonable time.", hint=_SOUND_HINT) from None
+    died = BadRecording("file: it is damaged in a way that the decoder died of.", hint=_SOUND_HINT)
+    return _answer(said, died)
+
+
+async def picture(source: Path, target: Path, max_pixels: int) -> dict[str, Any]:
+    """What `pictures.Found` has, as plain values; the PNG is at `target` then.
+
+    Raises:
+        BadPicture: also where Pillow died of it, or did not come to an end.
+    """
+    try:
+        said = await run(_PICTURES, str(source), str(target), str(max_pixels))
+    except TimeoutError:
+        raise BadPicture("image: it cannot be read in any reasonable time.", hint=_PICTURE_HINT) from None
+    return _answer(said, BadPicture("image: it is damaged in a way that the decoder died of.", hint=_PICTURE_HINT))
 
 
 async def run(program: str, *arguments: str) -> bytes:
@@ -79,14 +94,15 @@ async def _first(stream: asyncio.StreamReader | None, most_bytes: int) -> bytes:
         return error.partial
 
 
-_HINT = "Convert it to WAV and send that."
+_SOUND_HINT = "Convert it to WAV and send that."
+_PICTURE_HINT = "Convert it to PNG and send that."
 
 
-def _answer(said: bytes) -> dict[str, Any]:
+def _answer(said: bytes, died: AvatarError) -> dict[str, Any]:
     try:
         answer = json.loads(said)
     except ValueError:
-        raise BadRecording("file: it is damaged in a way that the decoder died of.", hint=_HINT) from None
+        raise died from None
     if "found" in answer:
         found: dict[str, Any] = answer["found"]
         return found

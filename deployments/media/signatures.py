@@ -1,7 +1,8 @@
 """What kind of file some bytes are, by what stands in them: names and Content-Types are only claims.
 
 Signatures after the containers' own specifications: RIFF and RF64 (EBU Tech 3306), Ogg (RFC 3533), FLAC (RFC 9639),
-ISO base media (ISO/IEC 14496-12), EBML (RFC 8794), MPEG audio (ISO/IEC 11172-3), ID3v2 (id3.org), ZIP (APPNOTE.TXT).
+ISO base media (ISO/IEC 14496-12), EBML (RFC 8794), MPEG audio (ISO/IEC 11172-3), ID3v2 (id3.org), ZIP (APPNOTE.TXT),
+PNG (W3C, third edition, 5.2), JPEG (ITU-T T.81, B.1), WebP (RFC 9649), HEIF (ISO/IEC 23008-12).
 """
 
 from __future__ import annotations
@@ -31,6 +32,18 @@ _STRANGERS = (
     ("notes (MIDI)", re.compile(rb"MThd")),
     ("a playlist", re.compile(rb"#EXTM3U|\[playlist\]|ffconcat", re.IGNORECASE)),
 )
+_OTHER_PICTURES = (
+    ("a GIF", re.compile(rb"GIF8[79]a")),
+    ("a BMP", re.compile(rb"BM....\0\0\0\0", re.DOTALL)),
+    ("a TIFF", re.compile(rb"II[*+]\0|MM\0[*+]")),
+    ("an AVIF", re.compile(rb"....ftyp(?:.{4})*?avi[fs]", re.DOTALL)),
+    ("a HEIC", re.compile(rb"....ftyp(?:hei[cmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL)),
+    ("an SVG", re.compile(rb"\s*(?:<\?xml.{0,2000})?<svg[\s>]", re.DOTALL | re.IGNORECASE)),
+    ("a JPEG XL or JPEG 2000", re.compile(rb"\xff\x0a|\0\0\0\x0c(?:JXL |jP  )|\xff\x4f\xff\x51")),
+    ("an icon", re.compile(rb"\0\0\x01\0")),
+    ("a Photoshop file", re.compile(rb"8BPS")),
+)
+_SOUND_BRANDS = (b"M4A ", b"M4B ", b"F4A ")
 _INSIDE = re.compile(rb"%PDF-1|<!doctype html|<html[\s>]|<script[\s>]|<\?php", re.IGNORECASE)
 """What has no business in the first bytes of a sound, and is obeyed there by readers that search for it."""
 _ZIP_END = b"PK\x05\x06"
@@ -60,6 +73,29 @@ def _is_mpeg_audio(head: bytes) -> bool:
 def stranger(head: bytes) -> str | None:
     """What a file is that is no sound, in words ("a PDF document"); None where nobody knows."""
     return next((what for what, start in _STRANGERS if start.match(head)), None)
+
+
+def picture_format(head: bytes) -> str | None:
+    """The format that the first bytes say: png, jpeg or webp; None for none of them."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
+    starts = ((b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"))
+    return next((name for start, name in starts if head.startswith(start)), None)
+
+
+def other_picture(head: bytes) -> str | None:
+    """What a picture is of a format that is not taken, in words ("a GIF"); None where it is none."""
+    # Brands of an ISO file stand in its first box, and only there.
+    box = head[: int.from_bytes(head[:4], "big")] if head[4:8] == b"ftyp" else head
+    return next((what for what, start in _OTHER_PICTURES if start.match(box)), None)
+
+
+def no_picture(head: bytes) -> str | None:
+    """What a file is that is no picture, in words; None where nobody knows."""
+    container = sound_container(head)
+    if container in ("mp4", "webm"):
+        return "sound (M4A)" if head[8:12] in _SOUND_BRANDS else f"a video ({container.replace('webm', 'WebM or MKV')})"
+    return f"sound ({container})" if container else stranger(head)
 
 
 def second_nature(head: bytes, tail: bytes) -> str | None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deployments.core.errors import BadRecording, RecordingTooLong
+from deployments.core.errors import BadPicture, BadRecording, RecordingTooLong
 from deployments.media import child
+from tests.pictures import bomb, picture, scene
 from tests.recordings import recording, tone
 
 MB = 1_000_000
@@ -39,6 +40,30 @@ async def test_errors_come_back_as_what_they_are(tmp_path: Path) -> None:
     (tmp_path / "sent").write_bytes(recording("flac", tone(2, 16_000), 16_000))
     with pytest.raises(RecordingTooLong):
         await child.decode(tmp_path / "sent", tmp_path / "made.wav", 1)
+
+
+async def test_what_is_found_in_a_picture_comes_back(tmp_path: Path) -> None:
+    (tmp_path / "sent").write_bytes(picture("webp", scene(60, 40)))
+    found = await child.picture(tmp_path / "sent", tmp_path / "kept.png", 50_000_000)
+    assert found == {"format": "webp", "width": 60, "height": 40, "has_alpha": False, "notes": []}
+    assert (tmp_path / "kept.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"%PDF-1.4", "PDF"), (bomb(20_000, 20_000), "20000x20000")], ids=["pdf", "bomb"]
+)
+async def test_errors_of_pictures_come_back_as_what_they_are(tmp_path: Path, content: bytes, reason: str) -> None:
+    (tmp_path / "sent").write_bytes(content)
+    with pytest.raises(BadPicture, match=reason) as caught:
+        await child.picture(tmp_path / "sent", tmp_path / "kept.png", 50_000_000)
+    assert caught.value.hint
+
+
+async def test_a_picture_that_asks_for_too_much_is_refused(tmp_path: Path) -> None:
+    """900 million pixels, let through, take more memory than the process may have."""
+    (tmp_path / "sent").write_bytes(bomb(30_000, 30_000))
+    with pytest.raises(BadPicture, match=r"memory|damaged"):
+        await child.picture(tmp_path / "sent", tmp_path / "kept.png", 10**9)
 
 
 async def test_a_decoder_that_is_killed_is_the_files_fault(tmp_path: Path) -> None:

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.media.signatures import HEAD_BYTES, second_nature, sound_container, stranger
+from deployments.media.signatures import (
+    HEAD_BYTES,
+    no_picture,
+    other_picture,
+    picture_format,
+    second_nature,
+    sound_container,
+    stranger,
+)
 from tests.recordings import KINDS, recording, tone
 
 
@@ -39,6 +47,28 @@ def test_any_bytes_have_an_answer(head: bytes, tail: bytes) -> None:
     assert sound_container(head) in {None, "wav", "mp3", "ogg", "flac", "mp4", "webm"}
     assert stranger(head) is None or isinstance(stranger(head), str)
     assert second_nature(head, tail) in {None, "a document", "a ZIP archive"}
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"\x89PNG\r\n\x1a\n", "png"),
+        (b"\x89PNG\n\x1a\n", None),  # sent as text
+        (b"\xff\xd8\xff\xe1", "jpeg"),
+        (b"RIFF\0\0\0\0WEBPVP8X", "webp"),
+        (b"RIFF\0\0\0\0WAVE", None),
+        (b"", None),
+    ],
+)
+def test_the_first_bytes_decide_of_a_picture(head: bytes, kind: str | None) -> None:
+    assert picture_format(head) == kind
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_have_an_answer_as_a_picture(head: bytes) -> None:
+    assert picture_format(head) in {None, "png", "jpeg", "webp"}
+    assert other_picture(head) is None or picture_format(head) is None
+    assert no_picture(head) is None or isinstance(no_picture(head), str)
 
 
 def test_a_zip_is_only_one_where_its_directory_ends_the_file() -> None:
