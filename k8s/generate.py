@@ -48,8 +48,9 @@ OBJECT_STORE_BYTES = 2**30 + 2**28
 SHM_SIZE = "1600Mi"
 """Memory below /dev/shm, where the object store lies: a quarter more, or Ray falls back to a slow file."""
 
-CPU_PODS = (2, 4)
-"""Fewest and most. Two, so that a lost node does not stop the service; four hold every replica of cluster.yaml."""
+CPU_PODS = (3, 5)
+"""Fewest and most. Three hold two replicas of each stage, so that a lost node does not stop the service; five hold all
+replicas of cluster.yaml."""
 GPU_PODS = (0, 2)
 """None until a stage asks for a GPU; two bound the bill."""
 CPU_IDLE_S = 300

@@ -1,7 +1,7 @@
 """Wires the system: every .options() and .bind() is here.
 
-text -> Ingress -> Jobs -> Renderer -> TTS -> RVC -> LipSync, and recording -> … -> Renderer -> LipSync; the shards of
-the cache belong to the Renderer. `serve deploy` and `avatar-serve serve` both start from `build`.
+text -> Ingress -> Jobs -> Renderer -> TTS -> RVC -> LipSync -> Avatar, and recording -> … -> Renderer -> LipSync ->
+Avatar; the shards of the cache belong to the Renderer. `serve deploy` and `avatar-serve serve` both start from `build`.
 """
 
 # No `from __future__ import annotations` here: Ray reads the builder's annotation to validate `args:`.
@@ -15,6 +15,7 @@ from ray.serve import Application, Deployment
 from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import LoggingConfig
 
+from deployments.avatar.deployment import Avatar
 from deployments.cache.deployment import shard_configs
 from deployments.jobs.deployment import Jobs
 from deployments.jobs.stores import open_store
@@ -26,14 +27,18 @@ from .ingress import Ingress
 from .release import release
 from .renderer import Renderer
 from .result_store import ResultStore
+from .sections import Autoscaling
 from .settings import Settings
+from .used_uploads import open_picture, open_sound
 
-DEPLOYMENTS = (TTS, RVC, LipSync, Renderer, Jobs, Ingress)
+DEPLOYMENTS = (TTS, RVC, LipSync, Avatar, Renderer, Jobs, Ingress)
 """All there are; a config file may set options for these."""
 INGRESS_MAX_ONGOING = 1000
 """Waiting renders, downloads and sockets each hold one; the default of 5 would starve the server."""
 LIPSYNC_MAX_ONGOING = 32
 """Spoken sentences take milliseconds beside the pieces of recordings, which wait in the replica for their turn."""
+AVATAR_MAX_ONGOING = 3
+"""Videos that a replica makes at a time, frame by frame in turn: nobody waits for the end of a long one."""
 LEADER = {
     "num_replicas": 1,
     "max_ongoing_requests": 10_000,  # each is over in milliseconds, but for one feed for each Ingress replica
@@ -66,9 +71,12 @@ def compose(settings: Settings, overrides: Mapping[str, Mapping[str, Any]]) -> A
         return serve.deployment(**chosen)(stage)
 
     timeouts, voice, built = settings.timeouts, settings.voice, release(settings)
-    tts = configured(TTS, max_ongoing_requests=2, autoscaling_config=_tts_autoscaling(settings)).bind(
-        voice.tts.engine, settings.tts_options, built, timeouts.tts_generation
-    )
+    performance = settings.performance
+    tts = configured(
+        TTS,
+        max_ongoing_requests=2,
+        autoscaling_config=_autoscaling(performance.tts_autoscaling, performance.max_tts_workers),
+    ).bind(voice.tts.engine, settings.tts_options, built, timeouts.tts_generation)
     lipsync = configured(LipSync, max_ongoing_requests=LIPSYNC_MAX_ONGOING).bind(
         voice.lipsync.engines, built, timeouts.lipsync_generation
     )
@@ -76,11 +84,21 @@ def compose(settings: Settings, overrides: Mapping[str, Mapping[str, Any]]) -> A
         *(settings.rvc_choices, settings.models_folder, voice.rvc.memory_mb, voice.rvc.batch_size),
         *(voice.rvc.batch_wait_s, built, timeouts.rvc_conversion),
     )
+    avatar = configured(
+        Avatar,
+        max_ongoing_requests=max(AVATAR_MAX_ONGOING, 2 * settings.avatar.batch_size),
+        autoscaling_config=_autoscaling(performance.avatar_autoscaling, performance.max_avatar_workers),
+    ).bind(
+        *(settings.avatar_choices, functools.partial(open_picture, settings.uploads)),
+        functools.partial(open_sound, settings.uploads),
+        *(settings.avatar.memory_mb, settings.avatar.batch_size, settings.avatar.batch_wait_s),
+        *(built, timeouts.avatar_generation),
+    )
     renderer = configured(
         Renderer,
         max_ongoing_requests=RENDERER_MAX_ONGOING,
         deployment_actors=shard_configs(settings.cache, settings.cache_url),
-    ).bind(tts, rvc, lipsync, settings, built)
+    ).bind(tts, rvc, lipsync, avatar, settings, built)
     results = ResultStore(settings.results_url, settings.storage.results_ttl_hours)
     jobs = configured(Jobs, **LEADER).bind(
         renderer,
@@ -88,16 +106,15 @@ def compose(settings: Settings, overrides: Mapping[str, Mapping[str, Any]]) -> A
         results.publish,
         settings.jobs,
         settings.job_rules,
-        [stage.__name__ for stage in (TTS, RVC, LipSync, Renderer, Ingress)],
+        [stage.__name__ for stage in (TTS, RVC, LipSync, Avatar, Renderer, Ingress)],
     )
     return configured(Ingress, max_ongoing_requests=INGRESS_MAX_ONGOING).bind(jobs, renderer, settings, built)
 
 
-def _tts_autoscaling(settings: Settings) -> AutoscalingConfig:
-    limits = settings.performance.tts_autoscaling
+def _autoscaling(limits: Autoscaling, max_replicas: int) -> AutoscalingConfig:
     return AutoscalingConfig(
-        min_replicas=min(limits.min_replicas, settings.performance.max_tts_workers),
-        max_replicas=settings.performance.max_tts_workers,
+        min_replicas=min(limits.min_replicas, max_replicas),
+        max_replicas=max_replicas,
         target_ongoing_requests=limits.target_ongoing_requests,
         upscale_delay_s=limits.upscale_delay_s,
         downscale_delay_s=limits.downscale_delay_s,

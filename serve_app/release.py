@@ -19,7 +19,7 @@ def release(settings: Settings) -> str:
     Made when the application is built and handed to every replica: those of another build have another. It is in no key
     of the cache (a key has the engine's own version): a release that changes nothing about the voices keeps them all.
     """
-    return keys.digest((_code(), settings.voice.model_dump_json()))
+    return keys.digest((_code(), settings.voice.model_dump_json(), settings.avatar.model_dump_json()))
 
 
 @functools.cache

@@ -32,6 +32,9 @@ class Performance(Section):
     max_tts_workers: int = Field(default=2, ge=1, le=1000)
     """Most TTS replicas."""
     tts_autoscaling: Autoscaling = Autoscaling()
+    max_avatar_workers: int = Field(default=3, ge=1, le=1000)
+    """Most Avatar replicas."""
+    avatar_autoscaling: Autoscaling = Autoscaling()
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     """Of the models that can use a GPU; auto takes the first that there is, in this order."""
     gpu_enabled: bool = True
@@ -47,6 +50,8 @@ class Timeouts(Section):
     """One sentence, or a batch of them."""
     lipsync_generation: float = Field(default=20, gt=0, le=120)
     """One sentence."""
+    avatar_generation: float = Field(default=120, gt=0, le=600)
+    """A video without progress: preparing its portrait, or drawing a few frames."""
     sync_render: float = Field(default=60, gt=0, le=3600)
     """A client waits for a render; then it is told where to ask for it, and the render goes on."""
     without_progress: float = Field(default=300, gt=0, le=3600)
@@ -93,6 +98,29 @@ class LipSyncChoice(Section):
         return self
 
 
+class Videos(Section):
+    """What makes portraits talk."""
+
+    default: str = "warp"
+    """Engine that is taken where a request names none."""
+    engines: dict[str, dict[str, Any]] = {"warp": {}}
+    """Engine of the avatar room -> its Options. A request may say which of them."""
+    memory_mb: float = Field(default=500, gt=0)
+    """Of prepared portraits in a replica."""
+    batch_size: int = Field(default=1, ge=1, le=64)
+    """Videos whose frames a replica draws together at most."""
+    batch_wait_s: float = Field(default=0.0, ge=0, le=1)
+    """How long the first of a batch waits for others."""
+    max_seconds: float = Field(default=600, gt=0, le=3600)
+    """Of a video."""
+
+    @model_validator(mode="after")
+    def _default_is_there(self) -> Videos:
+        if self.default not in self.engines:
+            raise ValueError(f"default: {self.default!r} is not among the engines: {', '.join(self.engines)}")
+        return self
+
+
 class Voice(Section):
     """Voices and what is made of their speech."""
 
@@ -133,7 +161,7 @@ class Storage(Section):
     uploads_ttl_hours: float = Field(default=24, gt=0)
     """An upload can be used for this long after its last use."""
     max_uploads_mb: float = Field(default=2000, gt=0)
-    """Of all uploads: 2.9 MB a minute. Those that were not used for longest go first."""
+    """Of all uploads: 2.9 MB a minute of sound, about 1 MB a picture. Those that were not used for longest go first."""
     audio_base_url: str | None = None
     """Put in front of /{id}.ogg in audio_url; by default the address that the client used, and /audio."""
 
@@ -153,6 +181,10 @@ class Limits(Section):
     """Jobs waiting for their turn; more are answered with 429. What is cached needs no turn."""
     max_upload_mb: float = Field(default=200, gt=0, le=2000)
     """Of a file that is uploaded: an hour of 16-bit mono WAV at 24 kHz is 173."""
+    max_image_mb: float = Field(default=20, gt=0, le=200)
+    """Of a picture that is uploaded."""
+    max_image_megapixels: float = Field(default=50, gt=0, le=500)
+    """Of a picture: 8,660 by 5,773. It takes four bytes a pixel while it is read."""
     max_audio_seconds: float = Field(default=3600, gt=0, le=36_000)
     """Of a recording: a render holds it in memory, 0.4 MB a second at its end."""
 

@@ -22,11 +22,13 @@ from deployments.tts.voices import VoiceLibrary
 from .access_settings import AccessSettings
 from .cast import Cast
 from .characters import Characters
-from .sections import Limits, Monitoring, Performance, Storage, Timeouts, Voice
+from .sections import Limits, Monitoring, Performance, Storage, Timeouts, Videos, Voice
 from .upload_store import UploadStore
 
 PLAIN_NAMES: dict[str, tuple[str, str]] = {
     "MAX_TTS_WORKERS": ("performance", "max_tts_workers"),
+    "MAX_AVATAR_WORKERS": ("performance", "max_avatar_workers"),
+    "AVATAR_TIMEOUT": ("timeouts", "avatar_generation"),
     "TTS_TIMEOUT": ("timeouts", "tts_generation"),
     "RVC_TIMEOUT": ("timeouts", "rvc_conversion"),
     "DEVICE": ("performance", "device"),
@@ -76,6 +78,7 @@ class Settings(BaseSettings):
     jobs: JobOptions = JobOptions()
     access: AccessSettings = AccessSettings()
     voice: Voice = Voice()
+    avatar: Videos = Videos()
     storage: Storage = Storage()
     limits: Limits = Limits()
     monitoring: Monitoring = Monitoring()
@@ -141,6 +144,13 @@ class Settings(BaseSettings):
         return chosen
 
     @property
+    def avatar_choices(self) -> dict[str, dict[str, Any]]:
+        """Engines of the avatar room and their Options: where models are, on what they run, and what the file adds."""
+        device = {"device": self.performance.device if self.performance.gpu_enabled else "cpu"}
+        added = {"wav2lip": {"models_dir": self.models_folder, **device}}
+        return {name: {**added.get(name, {}), **options} for name, options in self.avatar.engines.items()}
+
+    @property
     def voice_models(self) -> ModelFolder:
         """The voice models of this machine."""
         return ModelFolder(self.models_folder)
@@ -150,7 +160,7 @@ class Settings(BaseSettings):
         """Who can speak on this machine."""
         return Cast(
             *(self.voices, self.characters, self.voice_models, self.uploads),
-            *(self.voice.lipsync, self.voice.default),
+            *(self.voice.lipsync, self.avatar.model_copy(update={"engines": self.avatar_choices}), self.voice.default),
         )
 
     @property

@@ -49,6 +49,16 @@ class Face:
         object.__setattr__(self, "landmarks", read_only(np.ascontiguousarray(self.landmarks, dtype=np.float32)))
 
 
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An uploaded or built-in picture, as it is kept."""
+
+    png: bytes
+    """Upright, 8-bit, sRGB: see media/pictures.py."""
+    face: Face | None = None
+    """Who was found in it when it came; None where nobody was, or nobody has looked."""
+
+
 @dataclass(frozen=True)
 class Canvas:
     """What the frames of a video look like, whoever is on them. Hashable."""

@@ -65,11 +65,12 @@ class Memo:
         self._peeked.update(found)
         return {asked[key] for key in found}
 
-    async def known(self, wanted: Iterable[str]) -> set[str]:
-        """Which of these keys have a value in the cache."""
+    async def known(self, wanted: Iterable[str]) -> dict[str, str]:
+        """Which of these keys have a value in the cache, and the digests of the values."""
         if not (self._shards and self._reads):
-            return set()
-        return {key for key, outcome in (await self._peek(wanted)).items() if isinstance(outcome, Found)}
+            return {}
+        answers = await self._peek(wanted)
+        return {key: outcome.digest for key, outcome in answers.items() if isinstance(outcome, Found)}
 
     async def _peek(self, wanted: Iterable[str]) -> dict[str, Outcome | None]:
         """One question to each shard."""

@@ -54,6 +54,17 @@ def node(room: str, name: str, options: Mapping[str, Any]) -> Node:
     return Node(room, name, module.VERSION, json.dumps(chosen, sort_keys=True))
 
 
+def weights(room: str, name: str, options: Mapping[str, Any]) -> str:
+    """Digest of the weights of an engine that has one set of them; empty for any other. Blocking.
+
+    Raises:
+        ValueError: as `load`.
+        AvatarError: they are not there.
+    """
+    module = _module(room, name)
+    return str(module.weights(module.Options(**options))) if hasattr(module, "weights") else ""
+
+
 def combined(room: str, choices: Mapping[str, Mapping[str, Any]]) -> Node:
     """What values of a stage depend on that runs whichever of several engines it is asked for, weights aside.
 
@@ -73,13 +84,19 @@ def combined(room: str, choices: Mapping[str, Mapping[str, Any]]) -> Node:
     )
 
 
-def parameters(room: str, name: str, chosen: Mapping[str, Any]) -> str:
+def parameters(room: str, name: str, chosen: Mapping[str, Any], field: str = "voice") -> str:
     """All `Parameters` of an engine as canonical JSON: equal choices are equal texts.
+
+    Args:
+        room: folder below deployments.
+        name: of the engine.
+        chosen: what is not left to its defaults.
+        field: of the request that has them.
 
     Raises:
         BadInput: no such engine, or a parameter that it does not take.
     """
-    return json.dumps(_checked(room, name, chosen).model_dump(mode="json"), sort_keys=True)
+    return json.dumps(_checked(room, name, chosen, field).model_dump(mode="json"), sort_keys=True)
 
 
 def given(room: str, name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,15 +105,15 @@ def given(room: str, name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         BadInput: as `parameters`.
     """
-    named: dict[str, Any] = _checked(room, name, chosen).model_dump(mode="json", exclude_unset=True)
+    named: dict[str, Any] = _checked(room, name, chosen, "voice").model_dump(mode="json", exclude_unset=True)
     return named
 
 
-def _checked(room: str, name: str, chosen: Mapping[str, Any]) -> Any:
+def _checked(room: str, name: str, chosen: Mapping[str, Any], field: str) -> Any:
     try:
         return _module(room, name).Parameters(**chosen)
     except (ValueError, TypeError) as error:  # pydantic's ValidationError is a ValueError; a key may be no text
-        raise BadInput(f"voice: {_reasons(error)}", hint="GET /docs shows what each engine takes.") from error
+        raise BadInput(f"{field}: {_reasons(error)}", hint="GET /docs shows what each engine takes.") from error
 
 
 def _reasons(error: Exception) -> str:

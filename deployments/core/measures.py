@@ -82,7 +82,7 @@ RENDERS = Counter(
     {"outcome": ("completed", "failed", "cancelled", "refused")},
 )
 STAGE_SECONDS = Histogram(
-    "avatar_stage_seconds", "Time of one stage call.", {"stage": ("tts", "rvc", "lipsync", "join")}, _STEPS_S
+    "avatar_stage_seconds", "Time of one stage call.", {"stage": ("tts", "rvc", "lipsync", "avatar", "join")}, _STEPS_S
 )
 CACHE_REQUESTS = Counter(
     "avatar_cache_requests",

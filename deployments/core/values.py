@@ -26,6 +26,7 @@ from .types import (
     VisemeTrack,
     WordSpan,
 )
+from .video import Video
 
 Buffer: TypeAlias = bytes | NDArray[Any]
 
@@ -33,7 +34,7 @@ _TYPES: dict[str, type] = {
     each.__name__: each
     for each in (
         *(Animation, AudioClip, EyeEvent, EyeTrack, LipSyncSummary, PhonemeSpan, Reading, Speech, Take),
-        *(VisemeTrack, WordSpan),
+        *(Video, VisemeTrack, WordSpan),
     )
 }
 _TUPLE, _ARRAY, _BYTES, _MAPPING = "()", "array", "bytes", "{}"

@@ -79,7 +79,8 @@ class Event:
     seq: int
     """1 for the first event of a job, and without gaps."""
     stage: str
-    """queue; tts: a sentence is spoken; speech: a further part of the audio file is there; done for the last."""
+    """queue; tts: a sentence is spoken; speech: a further part of the audio file is there; avatar: frames are
+    drawn; video: a further part of it is there; done for the last."""
     status: State
     progress: int
     """0-100, never falling."""

@@ -10,16 +10,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import BaseModel, ValidationError
 
 import deployments
+from deployments.avatar.contract import Canvas, Part, Portrait
+from deployments.avatar.faces.finder import FaceFinder
 from deployments.core import engines
-from deployments.core.types import AudioClip, Reading, Speech
-from deployments.rvc.contract import Part
+from deployments.core.types import Animation, AudioClip, EyeTrack, Reading, Speech, VisemeTrack
+from deployments.rvc.contract import Part as Spoken
 from deployments.rvc.folder import ENGINE
 from deployments.tts.contract import Sentence
+from tests.deployments.avatar.engines.wav2lip import models as wav2lip
 from tests.deployments.rvc.models import save_contentvec, save_voice
+from tests.portraits import astronaut
 
 
 def _speak(engine: Any) -> Any:
@@ -32,7 +37,7 @@ def _read(engine: Any) -> Any:
 
 
 def _convert(engine: Any) -> Any:
-    (clip,) = engine.convert([Part(engine.example, engine.load(_model(engine)))])
+    (clip,) = engine.convert([Spoken(engine.example, engine.load(_model(engine)))])
     assert len(clip.samples) == round(len(engine.example.samples) * clip.sample_rate / engine.example.sample_rate)
     return clip
 
@@ -46,12 +51,33 @@ def _model(engine: Any) -> str:
     return "Ara.pth"
 
 
+def _film(engine: Any) -> Any:
+    portrait = Portrait(np.dstack([astronaut(), np.full((512, 512), 255, np.uint8)]))
+    canvas = Canvas(160, 192)
+    state = engine.prepare(portrait, FaceFinder().find(portrait).face, canvas)
+    assert engine.size_bytes(state) > 0 and engine.frames_at_a_time > 0
+    sound = engine.example
+    track = VisemeTrack(np.zeros(1), np.zeros(1, np.uint8), np.ones(1, np.float32), sound.duration_s)
+    (frames,) = engine.render([Part(state, sound, Animation(sound, track, EyeTrack(()), ()), range(2, 5))])
+    assert frames.shape == (3, 192, 160, 3) and frames.dtype == np.uint8
+    return frames
+
+
 VERBS: dict[str, tuple[Callable[[Any], Any], type]] = {
     "tts": (_speak, Speech),
     "rvc": (_convert, AudioClip),
     "lipsync": (_read, Reading),
+    "avatar": (_film, np.ndarray),
 }
 """Room -> how its verb runs on the example, and what comes out."""
+
+
+def _options(room: str, name: str) -> dict[str, Any]:
+    """What an engine does not start without."""
+    if (room, name) != ("avatar", "wav2lip"):
+        return {}
+    wav2lip.save(Path("data/models"), wav2lip.random_weights())
+    return {"accept_license": "research"}
 
 
 def _rooms() -> list[str]:
@@ -105,5 +131,5 @@ def test_options_are_closed(room: str, name: str) -> None:
 def test_example_works(room: str, name: str, tmp_path: Path) -> None:
     verb, result_type = VERBS[room]
     with contextlib.chdir(tmp_path):  # an engine must not depend on where it is started
-        result = verb(engines.load(room, name, {}))
+        result = verb(engines.load(room, name, _options(room, name)))
     assert isinstance(result, result_type)

@@ -58,8 +58,8 @@ def test_every_deployment_has_its_options(path: Path) -> None:
     assert set(config.deployments) == names
     for name, options in config.deployments.items():
         assert "num_cpus" in options["ray_actor_options"], name
-        # TTS: Serve would replace the whole autoscaling_config that build() makes of the settings. Jobs: one leads.
-        assert ("autoscaling_config" in options) == (name not in {"TTS", "Jobs"}), name
+        # TTS, Avatar: Serve would replace the autoscaling_config that build() makes of the settings. Jobs: one leads.
+        assert ("autoscaling_config" in options) == (name not in {"TTS", "Avatar", "Jobs"}), name
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -150,6 +150,7 @@ def test_a_replica_that_stops_may_finish_its_work(cluster: ConfigFile, deployed:
         "TTS": timeouts.tts_generation,
         "RVC": timeouts.rvc_conversion,
         "LipSync": timeouts.lipsync_generation,
+        "Avatar": timeouts.avatar_generation,
         "Renderer": timeouts.sync_render,
         "Jobs": 0,  # what it has not finished its successor finishes
         "Ingress": timeouts.sync_render + generate.DRAIN_S,

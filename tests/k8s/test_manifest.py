@@ -65,7 +65,7 @@ def test_a_stale_manifest_is_noticed_and_replaced(tmp_path: Path) -> None:
     assert generate.main(["--check"], path) == 1
     assert generate.main([], path) == 0
     assert generate.main(["--check"], path) == 0
-    path.write_text(generate.render().replace("maxReplicas: 4", "maxReplicas: 5"))
+    path.write_text(generate.render().replace("maxReplicas: 5", "maxReplicas: 6"))
     assert generate.main(["--check"], path) == 1
 
 

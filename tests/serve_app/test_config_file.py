@@ -29,7 +29,7 @@ def written(folder: Path, change: dict[str, Any], place: tuple[Any, ...]) -> Pat
 def test_local_is_sound() -> None:
     config = config_file.read(LOCAL)
     assert (config.host, config.port) == ("127.0.0.1", 8000)
-    assert set(config.deployments) == {"TTS", "RVC", "LipSync", "Renderer", "Jobs", "Ingress"}
+    assert set(config.deployments) == {"TTS", "RVC", "LipSync", "Avatar", "Renderer", "Jobs", "Ingress"}
 
 
 @pytest.mark.parametrize(

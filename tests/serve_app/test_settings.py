@@ -12,6 +12,8 @@ from serve_app.settings import PLAIN_NAMES, Settings
 
 VALUES = {
     "MAX_TTS_WORKERS": ("7", 7),
+    "MAX_AVATAR_WORKERS": ("8", 8),
+    "AVATAR_TIMEOUT": ("180", 180.0),
     "TTS_TIMEOUT": ("41", 41.0),
     "RVC_TIMEOUT": ("42", 42.0),
     "DEVICE": ("cpu", "cpu"),
