@@ -1,24 +1,47 @@
-"""Who can speak: the voices of the tts room, characters made of them, and recordings. Turns what is asked for into
-what is done."""
+"""Who can speak: the voices of the tts room, characters made of them, and recordings, and whose portrait may say it.
+Turns what is asked for into what is done."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
 
+from deployments.avatar import portraits
+from deployments.avatar.faces import given
 from deployments.core import engines
 from deployments.core.errors import AvatarError, BadInput
 from deployments.core.types import Conversion, RenderRequest
+from deployments.core.video import Filming
 from deployments.lipsync import choice, languages
 from deployments.rvc.folder import ModelFolder, file_name
 from deployments.tts.voices import VoiceInfo, VoiceLibrary, catalogue
 
 from .characters import Character, Characters
-from .sections import LipSyncChoice
+from .sections import LipSyncChoice, Videos
 from .upload_store import UploadStore
 
+_MAX_SIDE = 4096
+"""Pixels of a picture that nothing is known of: see media/pictures.py."""
 MIN_SPEED, MAX_SPEED = 0.5, 2.0
 """Of a voice: see Sentence."""
+
+
+def check_length(seconds: float, most_s: float, audio: str) -> None:
+    """
+    Args:
+        seconds: that a video would last.
+        most_s: that one may.
+        audio: the recording that is heard; empty for a text that is spoken.
+
+    Raises:
+        BadInput: so long a video is not made.
+    """
+    if seconds > most_s:
+        field = "audio_filename" if audio else "text"
+        raise BadInput(
+            f"{field}: a video may last {most_s:g} s, this one would last {seconds:.0f}.",
+            hint="Send it in parts, or raise avatar.max_seconds of the settings.",
+        )
 
 
 @dataclass(frozen=True)
@@ -42,6 +65,7 @@ class Cast:
         models: ModelFolder,
         uploads: UploadStore,
         lipsync: LipSyncChoice,
+        videos: Videos,
         default: str | None = None,
     ) -> None:
         """
@@ -51,10 +75,12 @@ class Cast:
             models: what they are converted with.
             uploads: the recordings.
             lipsync: what can move the mouth.
+            videos: what can make a portrait talk.
             default: a voice or character; that of the library if left out.
         """
         self._uploads = uploads
         self._lipsync = lipsync
+        self._videos = videos
         self._default = default
         self.library = library
         self.characters = characters
@@ -70,7 +96,7 @@ class Cast:
 
         Raises:
             UnknownVoice, VoiceNotInstalled: what it names is not here.
-            UploadNotFound: nor the recording.
+            UploadNotFound: nor the recording, or the picture.
             BadInput: a parameter that an engine does not take, or an engine that does not take this.
         """
         if request.audio:
@@ -78,7 +104,37 @@ class Cast:
             request = replace(request, language=languages.canonical(request.language))
         else:
             request = self._with_voice(request)
-        return replace(request, lipsync=self._mouth(request))
+        video = self._portrait(request.video, request) if request.video else None
+        return replace(request, lipsync=self._mouth(request), video=video)
+
+    def _portrait(self, asked: Filming, request: RenderRequest) -> Filming:
+        """With all parameters filled in, and the picture that is there, for what is chosen to be said."""
+        audio = request.audio
+        language = request.language if audio else self.library.find(request.voice_id).language
+        engine = asked.engine or self._videos.default
+        if engine not in self._videos.engines:
+            raise BadInput(
+                f"engine: the server does not have {engine[:40]!r}.",
+                hint=f"It has: {', '.join(self._videos.engines)} (avatar.engines of the settings).",
+            )
+        engines.weights("avatar", engine, self._videos.engines[engine])  # says what is missing
+        if audio and (found := self._uploads.known(audio)):
+            check_length(float(found.get("duration_s", 0)), self._videos.max_seconds, audio)
+        if asked.background and not asked.background.startswith("#"):
+            self._uploads.find(asked.background, "image", "background")
+        parameters = engines.parameters("avatar", engine, json.loads(asked.parameters), "parameters")
+        image = self._image(asked.image)
+        if asked.landmarks:
+            known = self._uploads.known(image) or {}
+            given.parse(asked.landmarks, *(int(known.get(side, _MAX_SIDE)) for side in ("width", "height")))
+        return replace(asked, engine=engine, parameters=parameters, image=image, language=language)
+
+    def _image(self, name: str) -> str:
+        if name in portraits.names():
+            return portraits.image_of(name)
+        if portraits.find(name) is None:
+            self._uploads.find(name, "image")
+        return name
 
     def _mouth(self, request: RenderRequest) -> str:
         own = self._lipsync

@@ -35,7 +35,7 @@ class Casting:
             UnknownVoice, VoiceNotInstalled, UploadNotFound, BadInput: see Cast.choose.
         """
         name = request.voice_id or self._cast.default
-        plain = not (request.conversion or request.audio or request.lipsync not in {"", AUTO})
+        plain = not (request.conversion or request.audio or request.video or request.lipsync not in {"", AUTO})
         seen_s, mouth = self._seen.get(name, (-float("inf"), ""))
         if plain and time.monotonic() < seen_s + _SEEN_S:
             return replace(request, voice_id=name, lipsync=mouth)
@@ -55,7 +55,7 @@ class Casting:
 
     def _identify(self, request: RenderRequest) -> tuple[RenderRequest, str]:
         chosen = self._cast.choose(request)
-        said = (chosen.text, chosen.audio, chosen.language, chosen.lipsync)
+        said = (chosen.text, chosen.audio, chosen.language, chosen.lipsync, chosen.video)
         voice = (chosen.voice_id, chosen.character, chosen.conversion, chosen.speed, chosen.speaker)
         # Another voice under the same name has another stamp.
         return chosen, keys.digest((said, voice, self._cast.stamp(chosen)))

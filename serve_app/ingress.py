@@ -69,7 +69,7 @@ class Ingress:
             ServerCluster(),
             settings.jobs,
             meter(),
-            Intake(settings.uploads, settings.limits.max_audio_seconds),
+            Intake(settings.uploads, settings.limits),
             self._release,
         )
         app = create_app(studio, settings)

@@ -7,31 +7,40 @@ import contextlib
 import functools
 import inspect
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+from deployments.avatar.contract import Part as AvatarPart
+from deployments.avatar.filmer import Filmer, Frames, Shot, node_of
+from deployments.avatar.filming import Film, film
+from deployments.avatar.sound import ClipSound
 from deployments.cache.shelf import Shelf
 from deployments.cache.stores.files import FileStore
 from deployments.core import engines
+from deployments.core.errors import AvatarError
 from deployments.core.types import Conversion, RenderRequest, Speech
+from deployments.core.video import Filming, Video
 from deployments.lipsync.contract import read
 from deployments.media import recording
 from deployments.rvc.contract import Part
 
+from .filming import Screen, finished
 from .pipeline import Stages, Step
 from .settings import Settings
-from .sound import RecordedSound
+from .used_uploads import open_picture, open_sound
 
 _LEVEL_1_BYTES = 64_000_000
 """A render of one process: a few minutes of speech."""
 
 
-def in_process(settings: Settings, request: RenderRequest) -> Stages:
+def in_process(settings: Settings, request: RenderRequest, screen: Screen | None = None) -> Stages:
     """Wraps the engines' verbs; an engine is loaded when it is first needed: not for what is in the cache.
 
     Args:
         settings: which engines.
-        request: whose voice and lip sync are chosen.
+        request: whose voice, lip sync and portrait are chosen.
+        screen: shown the parts of a video as they are made.
     """
     choice = settings.voice
     load_lipsync = functools.cache(lambda name: engines.load("lipsync", name, choice.lipsync.engines[name]))
@@ -46,7 +55,8 @@ def in_process(settings: Settings, request: RenderRequest) -> Stages:
         join=recording.node(choice.media),
         admission=contextlib.nullcontext,
         in_flight=2,  # one is synthesised while the one before is joined and encoded
-        upload=lambda name: RecordedSound(name, settings.uploads.find(name)),
+        upload=functools.partial(open_sound, settings.uploads),
+        avatar=_avatar(settings, request.video, screen) if request.video else None,
     )
 
 
@@ -80,6 +90,34 @@ def _converter(settings: Settings, conversion: Conversion | None) -> Step[Speech
 
     node = replace(engines.combined("rvc", choices), weights=settings.voice_models.weights(conversion))
     return Step(node, _pending(convert))
+
+
+def _avatar(settings: Settings, asked: Filming, screen: Screen | None) -> Step[Video]:
+    choices, uploads = settings.avatar_choices, settings.uploads
+    load = functools.cache(
+        lambda: Filmer(choices, functools.partial(open_picture, uploads), round(settings.avatar.memory_mb * 1e6))
+    )
+
+    async def film_it(take: Any, filming: Filming, audio: str, captions: str) -> Video:
+        animation = (await take if inspect.isawaitable(take) else take).animation
+        filmer = await asyncio.to_thread(load)
+        sound = await asyncio.to_thread(open_sound, uploads, audio) if audio else ClipSound(animation.audio)
+        order = Film(filming, await asyncio.to_thread(filmer.prepare, filming), animation, sound, captions)
+
+        async def draw(part: AvatarPart[Any]) -> Frames:
+            (frames,) = await asyncio.to_thread(filmer.render, [Shot(filming.engine, part)])
+            if isinstance(frames, AvatarError):
+                raise frames
+            return frames
+
+        at_a_time = filmer.frames_at_a_time(filming.engine)
+        with ThreadPoolExecutor(1) as encoder:
+            async with contextlib.aclosing(film(order, at_a_time, draw, encoder)) as parts:
+                return await finished(parts, screen)
+
+    weights = engines.weights("avatar", asked.engine, choices[asked.engine])
+    node = replace(node_of(choices), weights=weights)
+    return Step(node, lambda *inputs: asyncio.ensure_future(film_it(*inputs)))
 
 
 def shelf(settings: Settings) -> Shelf:

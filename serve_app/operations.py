@@ -51,8 +51,8 @@ class StageState:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it has a replica that is loaded and warm."""
-        return self.replicas.get("RUNNING", 0) > 0
+        """Whether it has a replica that is loaded and warm, or is to have none until somebody asks for it."""
+        return self.replicas.get("RUNNING", 0) > 0 or (self.status == "HEALTHY" and not any(self.replicas.values()))
 
 
 class Cluster(Protocol):

@@ -15,6 +15,7 @@ from deployments.core import keys
 from deployments.core.errors import BadInput, EngineNotInstalled, LipSyncFailed, NothingToSpeak, TimedOut
 from deployments.core.keys import Node
 from deployments.core.types import Reading, RenderRequest, Speech, Take, Timing
+from deployments.core.video import Video
 from deployments.lipsync import pieces as cutter
 from deployments.lipsync.choice import MAX_WHOLE_S, WHOLE
 from deployments.media.recording import Recording
@@ -49,7 +50,8 @@ class Stages:
     """What the DAG is made of.
 
     text ──► tts ──► rvc (optional) ──► lipsync ──┐
-    recording ──► pieces ─────────────► lipsync ──┴──► join
+    recording ──► pieces ─────────────► lipsync ──┴──► join ──┐
+    portrait ────────────────────────────────────────────────┴──► avatar (optional)
     """
 
     tts: Step[Speech] | None
@@ -66,6 +68,8 @@ class Stages:
     """Speech, Conversion -> Speech, between tts and lipsync; None where nothing is converted."""
     upload: Callable[[str], RecordedSound] | None = None
     """Opens a recording by its name. Blocking."""
+    avatar: Step[Video] | None = None
+    """Take, Filming, name of the recording or nothing, captions -> Video; None where nothing is filmed."""
     memory: Callable[[float], AbstractAsyncContextManager[object]] = contextlib.nullcontext
     """Entered with the seconds of a piece for as long as its sound is held: bounds that of all renders together."""
 
@@ -86,6 +90,13 @@ async def render(stages: Stages, request: RenderRequest, language: str, recordin
         UploadNotFound: the recording is gone.
         AvatarError: that of the first sentence that failed; the others are given up.
     """
+    return await (await take_of(stages, request, language, recording, memo))
+
+
+async def take_of(
+    stages: Stages, request: RenderRequest, language: str, recording: Recording, memo: Memo
+) -> Made[Take]:
+    """What `render` gives, which is there when this returns, for what comes behind it."""
     work = _read if request.audio else _speak
 
     async def compute() -> Take:
@@ -95,7 +106,7 @@ async def render(stages: Stages, request: RenderRequest, language: str, recordin
     spoken, made_by, timing = _whole(stages, request, language)
     take: Made[Take] = await memo.run(stages.join, lambda *_: asyncio.ensure_future(compute()), spoken, made_by, timing)
     try:
-        done = await take
+        await take
     except BaseException:
         take.cancel()
         await asyncio.wait([take.future])  # for the sentences to be given up
@@ -103,7 +114,7 @@ async def render(stages: Stages, request: RenderRequest, language: str, recordin
     if request.cache == "refresh":  # what was joined of the speech that is replaced now must not be found any more
         for other in set(get_args(Timing)) - {timing}:
             await memo.drop(stages.join, spoken, made_by, other)
-    return done
+    return take
 
 
 def whole_key(stages: Stages, request: RenderRequest, language: str) -> str:

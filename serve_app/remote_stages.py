@@ -15,18 +15,23 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
+from deployments.core import engines
+from deployments.core.errors import BadInput
 from deployments.core.keys import Node
 from deployments.core.tasks import detached
 from deployments.core.types import RenderRequest
+from deployments.core.video import Filming, Video
 from deployments.media import recording
 from deployments.rvc.contract import model_id as converter_id
 from deployments.tts.contract import model_id
 
 from .admission import Budget
+from .filming import Screen, finished
 from .narrator import Turn
 from .pipeline import Stages, Step
 from .settings import Settings
 from .sound import RecordedSound
+from .used_uploads import open_sound
 
 logger = logging.getLogger("ray.serve")
 
@@ -69,17 +74,61 @@ class RemoteStages:
         """What the first render would wait for: the digests of the voices, and the stages' own words."""
         for voice_id in await asyncio.to_thread(self._library.installed):
             await asyncio.to_thread(self._library.weights, voice_id)
-        for stage in self._handles:
+        for stage in self._handles.keys() - {"avatar"}:  # of which there may be none until somebody wants a video
             await self._node(stage)
 
-    async def of(self, request: RenderRequest, admission: Turn) -> tuple[Stages, bool]:
+    async def of(self, request: RenderRequest, admission: Turn, screen: Screen | None = None) -> tuple[Stages, bool]:
         """What runs the DAG for a request now, and whether all of it is of our release.
+
+        Args:
+            request: whose voice and portrait are chosen.
+            admission: entered before anything is computed.
+            screen: shown the parts of a video as they are made.
 
         Raises:
             UnknownVoice, VoiceNotInstalled, BadModel: of the voice, or of what it is converted with.
+            BadInput: the engine of the video has been switched off since it was asked for.
+            EngineNotInstalled: it has no weights any more.
         """
+        if request.video:
+            self._check_engine(request.video.engine)
         self._follow_autoscaler()
-        return await (self._reading(admission) if request.audio else self._speaking(request, admission))
+        stages, is_ours = await (self._reading(admission) if request.audio else self._speaking(request, admission))
+        if request.video is None:
+            return stages, is_ours
+        engine, choices = request.video.engine, self._settings.avatar_choices
+        avatar, is_too = await self._node("avatar")
+        weights = await asyncio.to_thread(engines.weights, "avatar", engine, choices[engine])
+        avatar = replace(avatar, weights=weights)
+        filmed = Step(avatar, functools.partial(self._film, avatar, screen))
+        return replace(stages, avatar=filmed), is_ours and is_too
+
+    def _check_engine(self, name: str) -> None:
+        """
+        Raises:
+            BadInput: a job may be older than the settings.
+        """
+        choices = self._settings.avatar_choices
+        if name not in choices:
+            raise BadInput(
+                f"engine: the server does not have {name!r} any more.",
+                hint=f"It has: {', '.join(choices)} (avatar.engines of the settings).",
+            )
+
+    def _film(self, node: Node, screen: Screen | None, *inputs: Any) -> asyncio.Future[Video]:
+        return asyncio.ensure_future(self._watch(node, screen, *inputs))
+
+    async def _watch(
+        self, node: Node, screen: Screen | None, take: Any, filming: Filming, audio: str, captions: str
+    ) -> Video:
+        """The video, whose parts are shown while it is made."""
+        take = await take if isinstance(take, asyncio.Future) else take
+        handle = self._handles[node.stage].options(method_name="film", stream=True, multiplexed_model_id=filming.image)
+        parts: Any = handle.remote(take, filming, audio, captions, node)
+        try:
+            return await finished(parts, screen)
+        finally:
+            parts.cancel()
 
     async def _reading(self, admission: Turn) -> tuple[Stages, bool]:
         lipsync, is_ours = await self._node("lipsync")
@@ -100,7 +149,7 @@ class RemoteStages:
         Raises:
             UploadNotFound
         """
-        return RecordedSound(name, self._uploads.find(name))
+        return open_sound(self._uploads, name)
 
     async def _speaking(self, request: RenderRequest, admission: Turn) -> tuple[Stages, bool]:
         weights = await asyncio.to_thread(self._library.weights, request.voice_id)

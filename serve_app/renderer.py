@@ -24,16 +24,18 @@ from deployments.core.errors import AvatarError, StageChanged, Unavailable
 from deployments.core.keys import Node
 from deployments.core.measures import STAGE_SECONDS, Snapshot
 from deployments.core.types import CacheUse, RenderRequest, Take
+from deployments.core.video import Video
 from deployments.jobs.contract import Job, Report, Result, result_ref
 from deployments.media.recording import Recording
 from deployments.meter import meter
 
 from .admission import Admission
+from .filming import produce, video_key
 from .narrator import Narrator, to_the_end
-from .pipeline import render, whole_key
+from .pipeline import Stages, whole_key
 from .remote_stages import RemoteStages
 from .result_store import ResultStore
-from .results import RenderResult, describe
+from .results import RenderResult, describe, media_files
 from .settings import Settings
 
 logger = logging.getLogger("ray.serve")
@@ -55,13 +57,14 @@ class Renderer:
         tts: DeploymentHandle[Any],
         rvc: DeploymentHandle[Any],
         lipsync: DeploymentHandle[Any],
+        avatar: DeploymentHandle[Any],
         settings: Settings,
         release: str,
     ) -> None:
         os.nice(_NICER)
         self._release = release
         self._admission = Admission(settings.limits.max_concurrent_requests)
-        self._remote = RemoteStages({"tts": tts, "rvc": rvc, "lipsync": lipsync}, settings, release)
+        self._remote = RemoteStages({"tts": tts, "rvc": rvc, "lipsync": lipsync, "avatar": avatar}, settings, release)
         self._settings = settings
         self._library = settings.voices
         self._results = ResultStore(settings.results_url, settings.storage.results_ttl_hours)
@@ -112,15 +115,15 @@ class Renderer:
         ref = result_ref(job.job_id, job.attempt)
         try:
             language = await asyncio.to_thread(self._language, job.request)
-            take, memo, is_ours = await self._take(job.request, language, narrator)
+            (take, video), memo, is_ours = await self._made(job.request, language, narrator)
             joining = time.monotonic()
             await narrator.finish(take)
             result = await asyncio.to_thread(
-                describe, job.job_id, job.request, take, language, self._settings.engines, memo.tallies
+                describe, job.job_id, job.request, take, language, self._settings.engines, memo.tallies, video
             )
             result = replace(result, release=self._release if is_ours else "", ref=ref)
             recorded = self._recorded(job.request) if job.request.audio else None
-            await to_the_end(self._results.save, result, take, recorded)
+            await to_the_end(self._results.save, result, media_files(result, take, recorded, video))
             meter().observe(STAGE_SECONDS, time.monotonic() - joining, stage="join")
         except BaseException:
             await to_the_end(self._results.discard, ref)
@@ -138,22 +141,29 @@ class Renderer:
 
     async def cached(self, requests: Sequence[RenderRequest]) -> list[bool]:
         """Which of them need no computing."""
-        of_voices = {
-            voice: await self._keys_of(voice, requests) for voice in {_voice_of(request) for request in requests}
+        memo = Memo(self._shards, "use")
+        takes: dict[RenderRequest, tuple[Stages, str]] = {}
+        for kind in {_kind_of(request) for request in requests}:
+            takes |= await self._keys_of([request for request in requests if _kind_of(request) == kind])
+        known = await memo.known({key for _, key in takes.values()})
+        videos = {
+            request: video_key(stages, request, known[key])
+            for request, (stages, key) in takes.items()
+            if request.video and key in known
         }
-        wanted = [of_voices[_voice_of(request)].get(request, "") for request in requests]
-        known = await Memo(self._shards, "use").known({key for key in wanted if key})
-        return [key in known for key in wanted]
+        shown = await memo.known(videos.values()) if videos else {}
+        have = {request for request, (_, key) in takes.items() if key in known and not request.video}
+        have |= {request for request, key in videos.items() if key in shown}
+        return [request in have for request in requests]
 
-    async def _keys_of(self, voice: object, requests: Sequence[RenderRequest]) -> dict[RenderRequest, str]:
-        """The requests of a voice, and where all of each would be in the cache; none while releases change."""
-        own = [request for request in requests if _voice_of(request) == voice]
+    async def _keys_of(self, requests: Sequence[RenderRequest]) -> dict[RenderRequest, tuple[Stages, str]]:
+        """Requests of a kind, and where all of each but its video would be in the cache; none while releases change."""
         try:
-            language = (await asyncio.to_thread(self._language, own[0])).split("_")[0]
-            stages, is_ours = await self._remote.of(own[0], self._admission.turn)
+            language = (await asyncio.to_thread(self._language, requests[0])).split("_")[0]
+            stages, is_ours = await self._remote.of(requests[0], self._admission.turn)
         except AvatarError:  # they will hear it when their turn comes
             return {}
-        return {request: whole_key(stages, request, language) for request in own} if is_ours else {}
+        return {request: (stages, whole_key(stages, request, language)) for request in requests} if is_ours else {}
 
     async def load(self) -> tuple[int, int]:
         """Renders at work, and those that wait for their turn."""
@@ -163,7 +173,9 @@ class Renderer:
         """What it has counted since it was last asked."""
         return meter().take()
 
-    async def _take(self, request: RenderRequest, language: str, narrator: Narrator) -> tuple[Take, Memo, bool]:
+    async def _made(
+        self, request: RenderRequest, language: str, narrator: Narrator
+    ) -> tuple[tuple[Take, Video | None], Memo, bool]:
         """The DAG, tried again where a release or an object is lost on the way. True: by stages of our release."""
         use, give_up_at = request.cache, time.monotonic() + _ROLLOUT_S
         while True:
@@ -183,17 +195,19 @@ class Renderer:
 
     async def _try(
         self, request: RenderRequest, language: str, use: CacheUse, narrator: Narrator
-    ) -> tuple[Take, Memo, bool]:
+    ) -> tuple[tuple[Take, Video | None], Memo, bool]:
         """Once; Ray's own errors in the words of the tree."""
         try:
-            stages, is_ours = await self._remote.of(request, narrator.turn(self._admission))
+            stages, is_ours = await self._remote.of(request, narrator.turn(self._admission), narrator.footage)
             # What another release makes is given to the user, but not kept.
             memo = Memo(self._shards, use if is_ours else "bypass")
             recorder = Recording(
                 self._settings.voice.media, request.timing, narrator.sentence, recorded=bool(request.audio)
             )
             narrator.listen_to(recorder)
-            return await render(stages, request, language.split("_")[0], recorder, memo), memo, is_ours
+            longest_s = self._settings.avatar.max_seconds
+            made = await produce(stages, request, language.split("_")[0], recorder, memo, longest_s)
+            return made, memo, is_ours
         except RequestCancelledError:
             raise
         except (RayActorError, RayServeException) as error:
@@ -254,9 +268,9 @@ def _log(result: RenderResult, seconds: float) -> None:
     )
 
 
-def _voice_of(request: RenderRequest) -> object:
+def _kind_of(request: RenderRequest) -> object:
     """All that the stages of a render depend on; recordings have the same, whatever is in them."""
-    return request.voice_id, request.conversion, bool(request.audio)
+    return request.voice_id, request.conversion, bool(request.audio), request.video and request.video.engine
 
 
 def _same_store(one: LevelStats, other: LevelStats) -> LevelStats:

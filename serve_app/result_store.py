@@ -12,16 +12,15 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow.fs as fs
 
 from deployments.cache.stores.filesystem import open_filesystem, write_stream, write_whole
 from deployments.core.errors import NotFound, StorageFailed
-from deployments.core.types import Take
 
-from .results import RenderResult, document, media_files, read
+from .results import RenderResult, document, read
 
 _RENDER_ID = re.compile(r"[0-9a-f]{32}")
 _FOLDER = re.compile(r"[0-9a-f]{32}(-[0-9]{1,9})?")
@@ -77,19 +76,19 @@ class ResultStore:
         self._linked: dict[str, float] = {}
         """Render ID -> time.monotonic() at which its age was last set back."""
 
-    def save(self, result: RenderResult, take: Take, recorded: Iterable[bytes] | None = None) -> None:
+    def save(self, result: RenderResult, media: Mapping[str, Iterable[bytes]]) -> None:
         """Writes all files of a render; response.json last, so that a render with it is whole.
 
         Args:
-            result, take, recorded: as for media_files.
+            result: the render.
+            media: its media_files.
 
         Raises:
             StorageFailed: nothing of the render stays.
-            AvatarError: as `recorded` does.
+            AvatarError: as what gives the media does.
         """
         try:
-            files = {**media_files(result, take, recorded), "response.json": (document(result),)}
-            for name, content in files.items():
+            for name, content in {**media, "response.json": (document(result),)}.items():
                 write_stream(self._files, self._path(result.folder, name), content)
         except OSError as error:
             # What is there already would keep a full disk full for as long as results live.

@@ -12,6 +12,7 @@ import numpy as np
 
 from deployments.cache.made import Tally
 from deployments.core.types import Conversion, EyeEvent, LipSyncSummary, RenderRequest, Take, VisemeSet, WordSpan
+from deployments.core.video import Filming, Video
 from deployments.media import captions, encoding
 from deployments.media.projection import BlendShapes, MouthCue, arkit, mouth_cues
 
@@ -32,6 +33,28 @@ class StageTiming:
     calls: int
     cached: int
     """Calls whose value was there, or was being made for somebody else."""
+
+
+@dataclass(frozen=True)
+class VideoSummary:
+    """A finished video, but its bytes."""
+
+    width: int
+    """Pixels."""
+    height: int
+    """Pixels."""
+    fps: int
+    """Frames in a second."""
+    frames: int
+    av_offset_ms: float
+    """End of the picture less end of the sound, as a player shows them."""
+    size_bytes: int
+    """Of video.mp4."""
+
+    @classmethod
+    def of(cls, video: Video) -> VideoSummary:
+        """What is told of it."""
+        return cls(video.width, video.height, video.fps, video.frames, video.av_offset_ms, len(video.mp4))
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +87,8 @@ class RenderResult:
     """Of the server that made it; empty where stages of two releases did."""
     ref: str = ""
     """Folder of its files; empty: that of its render_id."""
+    video: VideoSummary | None = None
+    """None: none was asked for."""
 
     @property
     def folder(self) -> str:
@@ -88,6 +113,7 @@ def read(content: bytes) -> RenderResult:
             **{name: value for name, value in plain.items() if name in known},
             "request": _request(plain["request"]),
             "text": plain.get("text", plain["request"]["text"]),
+            "video": plain.get("video") and _dataclass(VideoSummary, plain["video"]),
             "lipsync": lipsync and LipSyncSummary(**{**lipsync, "notes": tuple(lipsync["notes"])}),
             "mouth_cues": tuple(_dataclass(MouthCue, each) for each in plain["mouth_cues"]),
             "eye_events": tuple(_dataclass(EyeEvent, each) for each in plain["eye_events"]),
@@ -100,10 +126,12 @@ def read(content: bytes) -> RenderResult:
 
 
 def _request(plain: Mapping[str, Any]) -> RenderRequest:
-    conversion = plain.get("conversion")
-    return _dataclass(
-        RenderRequest, {**plain, "conversion": _dataclass(Conversion, conversion) if conversion else None}
-    )
+    conversion, filming = plain.get("conversion"), plain.get("video")
+    parts = {
+        "conversion": _dataclass(Conversion, conversion) if conversion else None,
+        "video": _dataclass(Filming, filming) if filming else None,
+    }
+    return _dataclass(RenderRequest, {**plain, **parts})
 
 
 def _dataclass(kind: type[RowT], plain: Mapping[str, Any]) -> RowT:
@@ -118,6 +146,7 @@ def describe(
     language: str,
     engines: dict[str, str],
     tallies: Mapping[str, Tally],
+    video: Video | None = None,
 ) -> RenderResult:
     """Projects a take onto the viseme set that was asked for."""
     stages = {
@@ -126,6 +155,7 @@ def describe(
     }
     converter = {"rvc": request.conversion.engine} if request.conversion else {}
     voice = {} if request.audio else {**engines, **converter}
+    filmed = {"avatar": request.video.engine} if request.video else {}
     animation = take.animation
     viseme_set: VisemeSet = request.viseme_set
     shapes = arkit(animation.visemes, animation.eyes) if viseme_set == "arkit" else None
@@ -139,29 +169,33 @@ def describe(
         eye_events=animation.eyes.events,
         words=animation.words,
         language=language,
-        engines={**voice, "lipsync": take.lipsync.engine},
+        engines={**voice, "lipsync": take.lipsync.engine, **filmed},
         text=take.text,
         lipsync=take.lipsync,
         stages=stages,
         cached=all(stage.calls == stage.cached for stage in stages.values()),
+        video=VideoSummary.of(video) if video else None,
     )
 
 
 def media_files(
-    result: RenderResult, take: Take, recorded: Iterable[bytes] | None = None
+    result: RenderResult, take: Take, recorded: Iterable[bytes] | None = None, video: Video | None = None
 ) -> dict[str, Iterable[bytes]]:
-    """File name -> content, bit by bit: audio and captions.
+    """File name -> content, bit by bit: audio, captions and video.
 
     Args:
         result: of the take.
         take: what was made.
         recorded: the WAV file of a recording, which the take does not have.
+        video: of the take.
     """
     files: dict[str, Iterable[bytes]] = {"audio.wav": recorded or (encoding.wav(take.animation.audio),)}
     if take.ogg:
         files["audio.ogg"] = (take.ogg,)
     for extension, write in captions.FORMATS.items():
         files[f"captions.{extension}"] = (write(take.text, result.words).encode(),)
+    if video:
+        files |= {"video.mp4": (video.mp4,), "thumbnail.jpg": (video.thumbnail,)}
     return files
 
 

@@ -24,7 +24,7 @@ from .cast import Cast, CharacterInfo
 from .casting import Casting
 from .flights import Flight, Flights
 from .intake import Intake
-from .listener import audio_parts
+from .listener import parts_of
 from .operations import CacheControl, Cluster
 from .order import CLASSES, Order
 from .result_store import ResultStore
@@ -161,13 +161,27 @@ class Studio:
         ended = False
         try:
             job = await self.jobs.submit(submission)
-            async with contextlib.aclosing(audio_parts(self.jobs, self.results, job, self._timeout_s)) as parts:
+            async with contextlib.aclosing(parts_of("speech", self.jobs, self.results, job, self._timeout_s)) as parts:
                 async for part in parts:
                     yield part
             ended = True
         finally:
             if not ended and not order.idempotency_key:  # with one, whoever left may come back
                 self.jobs.abandon(submission.job)
+
+    async def watch(self, job_id: str) -> AsyncGenerator[bytes, None]:
+        """The bytes of a job's video, as they are made: fragmented MP4. Who has the ID may watch.
+
+        Raises:
+            NotFound: unknown, or without a video.
+            AvatarError: as the job failed.
+        """
+        job = (await self.job(job_id, Order())).job
+        if job.request.video is None:
+            raise NotFound(f"Job {job_id} has no video.", hint="POST /generate/async makes one.")
+        async with contextlib.aclosing(parts_of("video", self.jobs, self.results, job, self._timeout_s)) as parts:
+            async for part in parts:
+                yield part
 
     async def look(self, job_id: str, order: Order) -> tuple[View | None, RenderResult | None]:
         """A job, and its result once it is completed. An answer that was given again has no job.

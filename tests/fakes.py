@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from deployments.core.keys import Node
-from deployments.core.types import AudioClip, PhonemeSpan, Reading, Speech, VisemeTrack
+from deployments.core.types import AudioClip, PhonemeSpan, Reading, Speech, Take, VisemeTrack
+from deployments.core.video import Filming, Video
 from deployments.core.visemes import INDEX
 from deployments.media import recording
 from deployments.media.recording import MediaOptions
@@ -72,3 +73,35 @@ async def _shapes(speech: Pending[Speech] | Speech) -> Reading:
 
 async def at_once(_text: str) -> None:
     """A script without delay."""
+
+
+@dataclass
+class Cinema:
+    """Films what a Theatre says: no picture, but as many frames as there would be."""
+
+    seconds: float = 0.0
+    """That it takes."""
+    fails: Exception | None = None
+    asked: list[tuple[Filming, str, str]] = field(default_factory=list)
+    """How, the name of the recording, captions."""
+    given_up: int = 0
+    began: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def shows(self, stages: Stages) -> Stages:
+        """The same DAG, and this behind it."""
+        node = Node("avatar", "cinema", "1", "{}", kind="video")
+        return replace(stages, avatar=Step(node, lambda *inputs: asyncio.ensure_future(self._film(*inputs))))
+
+    async def _film(self, take: Awaitable[Take] | Take, filming: Filming, audio: str, captions: str) -> Video:
+        shown = take if isinstance(take, Take) else await take
+        self.asked.append((filming, audio, captions))
+        self.began.set()
+        try:
+            await asyncio.sleep(self.seconds)
+        except asyncio.CancelledError:
+            self.given_up += 1
+            raise
+        if self.fails:
+            raise self.fails
+        frames = round(shown.animation.duration_s * filming.fps)
+        return Video(b"mp4", b"jpg", filming.width, filming.height, filming.fps, frames, 0.0)

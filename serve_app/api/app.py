@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, Response
 
 from ..settings import Settings
 from ..studio import Studio
-from . import cache, edge, errors, health, jobs, lipsync, media, operations, progress, renders, speech, uploads
+from . import cache, edge, errors, health, jobs, lipsync, media, operations, progress, renders, speech, uploads, videos
 from .access import Access
 
 WEB_DIR = Path(__file__).parents[2] / "web"
@@ -28,13 +28,14 @@ def create_app(studio: Studio, settings: Settings) -> FastAPI:
     app = FastAPI(
         title="avatar-serve",
         version=version("avatar-serve"),
-        description="Text or recorded speech in; speech, exact lip sync and eye animation for a browser avatar out.",
+        description="Text or recorded speech in; speech, exact lip sync and eye animation for a browser avatar, or a "
+        "video of a portrait that talks, out.",
     )
     access = Access(settings.access.keys)
     audio_base_url = settings.storage.audio_base_url
     errors.install(app)
-    file_bytes = round(settings.limits.max_upload_mb * 1e6)
-    larger_bodies = {"/upload/": file_bytes, "/v1/avatar/lipsync": file_bytes}
+    file_bytes, image_bytes = (round(mb * 1e6) for mb in (settings.limits.max_upload_mb, settings.limits.max_image_mb))
+    larger_bodies = {"/upload/audio": file_bytes, "/upload/image": image_bytes, "/v1/avatar/lipsync": file_bytes}
     edge.install(app, settings.access.cors_origins, settings.access.max_body_bytes, larger_bodies)
     app.include_router(renders.router(studio, access, audio_base_url))
     app.include_router(lipsync.router(studio, access, settings.access.max_body_bytes))
@@ -43,6 +44,7 @@ def create_app(studio: Studio, settings: Settings) -> FastAPI:
     app.include_router(speech.router(studio, access))
     app.include_router(media.router(studio))
     app.include_router(uploads.router(studio, access))
+    app.include_router(videos.router(studio, access))
     app.include_router(health.router(studio, access, settings))
     app.include_router(operations.router(studio, access, settings))
     app.include_router(cache.router(studio, access))

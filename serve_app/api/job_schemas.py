@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.core.types import Priority
+from deployments.core.video import Filming
 from deployments.jobs.contract import Failure, Job, State
 from deployments.jobs.line import View
 
@@ -77,7 +78,7 @@ class JobFields(BaseModel):
 
     job_id: str
     progress: int = Field(ge=0, le=100)
-    stage: str = Field(description="queue, tts, lipsync (of a recording), speech; done at the end.")
+    stage: str = Field(description="queue, tts, lipsync (of a recording), speech, avatar, video; done at the end.")
     message: str
     error: JobError | None = Field(description="Why it failed; null unless it did.")
     priority: Priority
@@ -87,6 +88,7 @@ class JobFields(BaseModel):
     attempt: int = Field(description="Counts on when a part of the server was lost.")
     text: str = Field(description="How the text begins.")
     voice_id: str = Field(description="Empty for a recording.")
+    image_filename: str | None = Field(description="The portrait; null where no video was asked for.")
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
@@ -144,10 +146,16 @@ def _fields(job: Job, position: int | None) -> dict[str, Any]:
         "attempt": job.attempt,
         "text": text if len(text) <= _PREVIEW_CHARS else f"{text[:_PREVIEW_CHARS]}…",
         "voice_id": job.request.character or job.request.voice_id,
+        "image_filename": _image(job.request.video),
         "created_at": _time(job.created_s),
         "started_at": _time(job.started_s),
         "ended_at": _time(job.ended_s),
     }
+
+
+def _image(filming: Filming | None) -> str | None:
+    """As it was asked for: that of a built-in portrait goes on with a digest."""
+    return filming.image.partition("-")[0] if filming else None
 
 
 def _error(failure: Failure | None) -> JobError | None:

@@ -17,7 +17,7 @@ from .orders import IDEMPOTENCY_KEY, base_of, order_of, visitor
 from .schemas import RenderResponse
 
 _CAPTION_TYPES = {"vtt": "text/vtt; charset=utf-8", "srt": "application/x-subrip; charset=utf-8"}
-_OnlyOnce = Annotated[
+OnlyOnce = Annotated[
     str | None,
     Header(
         description="Sent again with the same key and body, nothing is started anew: the answer is the same job's.",
@@ -41,7 +41,7 @@ def router(studio: Studio, access: Access, audio_base_url: str | None) -> APIRou
 
     @routes.post("/v1/avatar/render", responses=errors(401, 403, 404, 409, 413, 429, 504, 507))
     async def render(
-        body: RenderBody, request: Request, caller: Caller = user, idempotency_key: _OnlyOnce = None
+        body: RenderBody, request: Request, caller: Caller = user, idempotency_key: OnlyOnce = None
     ) -> RenderResponse:
         """Speaks a text, or reads a recording, and waits for it. After SYNC_TIMEOUT_SECONDS the answer is 504 with a
         poll_url: it goes on."""
@@ -52,7 +52,7 @@ def router(studio: Studio, access: Access, audio_base_url: str | None) -> APIRou
 
     @routes.post("/v1/avatar/render_async", status_code=202, responses=errors(401, 403, 404, 413, 429))
     async def render_async(
-        body: RenderBody, request: Request, caller: Caller = user, idempotency_key: _OnlyOnce = None
+        body: RenderBody, request: Request, caller: Caller = user, idempotency_key: OnlyOnce = None
     ) -> Accepted:
         """Takes a text or a recording in as a job: once the answer comes it is written down, and will be done."""
         order = order_of(caller, request, body.priority, body.callback_url)

@@ -122,6 +122,27 @@ class LipSyncUsed(BaseModel):
         return cls(**{**vars(summary), "notes": list(summary.notes)}) if summary else None
 
 
+class VideoMade(BaseModel):
+    """A finished video."""
+
+    url: str = Field(description="MP4: H.264 and AAC.")
+    thumbnail_url: str = Field(description="JPEG of the first frame.")
+    width: int
+    height: int
+    fps: int
+    frames: int
+    size_bytes: int
+    av_offset_ms: float = Field(description="End of the picture less end of the sound, as a player shows them.")
+
+    @classmethod
+    def of(cls, result: RenderResult, base: str) -> VideoMade | None:
+        """With addresses on the server's own."""
+        if result.video is None:
+            return None
+        thumbnail = f"{base}/v1/avatar/render/{result.render_id}/thumbnail.jpg"
+        return cls(url=f"{base}/download/{result.render_id}.mp4", thumbnail_url=thumbnail, **vars(result.video))
+
+
 class RenderResponse(BaseModel):
     """A completed render."""
 
@@ -166,6 +187,7 @@ class RenderResponse(BaseModel):
     language: str | None = Field(description="null where nobody knows.")
     lipsync: LipSyncUsed | None = Field(description="null for a render of an older release.")
     engines: dict[str, str]
+    video: VideoMade | None = Field(default=None, description="Only where one was asked for.")
     timings: dict[str, StageTime] = Field(description="By stage; empty for an answer that was given before.")
 
     @classmethod
@@ -198,6 +220,7 @@ class RenderResponse(BaseModel):
             language=result.language or None,
             lipsync=LipSyncUsed.of(result.lipsync),
             engines=result.engines,
+            video=VideoMade.of(result, base),
             timings={name: StageTime(**vars(stage)) for name, stage in result.stages.items()},
         )
 

@@ -30,9 +30,15 @@ WEBHOOK_SECRET = "nobody may read this secret"
 PAGE = "https://page.example"
 OPEN = {
     *(("get", "/audio/{render_id}.{extension}"), ("get", "/v1/avatar/render/{render_id}/captions.{extension}")),
+    *(("get", "/download/{render_id}.{extension}"), ("get", "/stream/{render_id}.mp4")),
+    *(
+        ("get", "/v1/avatar/render/{render_id}/thumbnail.{extension}"),
+        ("get", "/portraits"),
+        ("get", "/portraits/{name}.png"),
+    ),
     *(("get", "/jobs/{job_id}/events"), ("get", "/health"), ("get", "/health/ready")),
 }
-"""What needs no key: media and progress, by an ID that nobody can guess; and what load balancers ask."""
+"""What needs no key: media and progress, by an ID that nobody can guess; pictures of ours; what load balancers ask."""
 FOR_ADMINS = [
     *(("GET", "/config"), ("GET", "/metrics"), ("GET", "/cache/stats")),
     *(("DELETE", "/cache/clear"), ("POST", "/cache/cleanup")),
@@ -131,7 +137,9 @@ def test_every_route_but_the_open_ones_needs_a_key(nobody: httpx.Client, headers
     found = routes(nobody)
     assert len(found) > 18 and {(method, path) for method, path, _ in found} > OPEN
     for method, path, operation in found:
-        place = path.format(**{name: "0" * 32 for name in ("job_id", "render_id")}, extension="ogg", model="tts-1")
+        place = path.format(
+            **{name: "0" * 32 for name in ("job_id", "render_id")}, extension="ogg", model="tts-1", name="ada"
+        )
         answer = nobody.request(method, place, headers=headers, json={} if method == "post" else None)
         if (method, path) in OPEN:
             assert answer.status_code in {200, 404}, path

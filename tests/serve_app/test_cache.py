@@ -15,6 +15,7 @@ import ray
 from ray import serve
 
 from serve_app.app import DEPLOYMENTS, compose
+from serve_app.sections import Autoscaling
 from serve_app.settings import Settings
 from tests.serve_app.test_limits import changed
 from tests.serve_app.test_server import RENDER, decoded_seconds
@@ -98,8 +99,9 @@ def application(ray_url: str, settings: Settings, name: str) -> Iterator[str]:
 
 def run(settings: Settings, name: str) -> None:
     small = {stage.__name__: {"ray_actor_options": {"num_cpus": 0.05}} for stage in DEPLOYMENTS}
-    one_voice = changed(settings, "performance", max_tts_workers=1)
-    serve.run(compose(one_voice, small), name=name, route_prefix=f"/{name}")
+    no_video = Autoscaling(min_replicas=0)  # its replica starts where a test asks for one
+    few = changed(settings, "performance", max_tts_workers=1, max_avatar_workers=1, avatar_autoscaling=no_video)
+    serve.run(compose(few, small), name=name, route_prefix=f"/{name}")
 
 
 def shards(app: str) -> list[Any]:

@@ -13,7 +13,7 @@ from deployments.rvc.folder import ModelFolder
 from deployments.tts.voices import BUNDLED_VOICE, VoiceLibrary
 from serve_app.cast import Cast
 from serve_app.characters import Characters, read
-from serve_app.sections import LipSyncChoice
+from serve_app.sections import LipSyncChoice, Videos
 from serve_app.settings import Settings
 from serve_app.upload_store import UploadStore
 
@@ -36,7 +36,7 @@ def cast(tmp_path: Path) -> Cast:
     uploads = UploadStore(str(tmp_path / "uploads"), ttl_hours=1, max_mb=1)
     return Cast(
         *(VoiceLibrary(tmp_path / "voices"), characters, ModelFolder(tmp_path / "models")),
-        *(uploads, LipSyncChoice()),
+        *(uploads, LipSyncChoice(), Videos()),
     )
 
 

@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import pytest
 
 from serve_app import cli
+from tests.portraits import astronaut, coded
 from tests.ports import free_port
 from tests.voices import BROKEN
 
@@ -51,9 +53,32 @@ def test_render_reads_a_recording(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "read").iterdir()} >= {"audio.ogg", "audio.wav", "captions.vtt"}
 
 
+def test_render_makes_a_video_of_a_portrait(tmp_path: Path) -> None:
+    (tmp_path / "me.jpg").write_bytes(coded(astronaut()))
+    asked = ["Hello from a file.", "--portrait", str(tmp_path / "me.jpg"), "--size", "128", "--fps", "20"]
+    done = run("render", *asked, "--out", str(tmp_path / "out.mp4"), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(tmp_path / "out.mp4")]
+    with av.open(tmp_path / "out.mp4", "r") as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(frames) > 15 and frames[0].shape == (128, 128, 3)
+
+
+def test_render_puts_the_video_beside_everything_else(tmp_path: Path) -> None:
+    done = run("render", "Hello.", "--portrait", "ada", "--size", "128", "--out", str(tmp_path / "o"), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (tmp_path / "o").iterdir()} >= {"video.mp4", "thumbnail.jpg", "audio.ogg"}
+    video = json.loads((tmp_path / "o" / "response.json").read_text())["video"]
+    assert video["url"] == "video.mp4" and video["size_bytes"] == (tmp_path / "o" / "video.mp4").stat().st_size
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["Hi", "--portrait", "nowhere.png"], "nowhere.png"),
+        (["Hi", "--portrait", __file__], "no picture"),
+        (["Hi", "--portrait", "ada", "--engine", "hollywood"], "engine"),
+        (["Hi", "--portrait", "ada", "--size", "333"], "width"),
         (["Hi", "--voice", "en_GB-alan-medium"], "avatar-serve voices download en_GB-alan-medium"),
         (["Hi", "--voice", "nobody"], "there is no voice"),
         (["Hi", "--speed", "9"], "speed"),
@@ -87,6 +112,7 @@ def test_check_tries_every_engine(tmp_path: Path) -> None:
     done = run("check", folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "piper" in done.stdout and "phonemes" in done.stdout and "sound" in done.stdout
+    assert "avatar   warp: drew 2 frames" in done.stdout
     assert "keeps values; 1 there" in done.stdout
 
 

@@ -35,12 +35,12 @@ from tests.voices import BROKEN
 SECRET = "a secret between this server and the receiver"
 JOB_FIELDS = {
     *("job_id", "render_id", "status", "progress", "stage", "message", "error", "priority", "queue_position"),
-    *("attempt", "text", "voice_id", "created_at", "started_at", "ended_at", "poll_url"),
+    *("attempt", "text", "voice_id", "image_filename", "created_at", "started_at", "ended_at", "poll_url"),
 }
 RENDER_FIELDS = {
     *("render_id", "status", "audio_url", "duration_ms", "mouth_cues", "eye_events", "cached", "processing_time_ms"),
     *("words", "blend_shapes", "captions_url", "viseme_set", "timing", "voice", "engines", "timings"),
-    *("text", "audio_filename", "language", "lipsync"),
+    *("text", "audio_filename", "language", "lipsync", "video"),
 }
 UNKNOWN = "0" * 32
 NO_IDS = ["0123", "0" * 33, "A" * 32, "ф" * 32, "..%2F..%2Fetc%2Fpasswd", "%00", "a" * 3000]

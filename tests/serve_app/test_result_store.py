@@ -25,7 +25,7 @@ from deployments.jobs.contract import result_ref
 from deployments.media.recording import MediaOptions, Recording
 from serve_app.pipeline import render
 from serve_app.result_store import ResultStore
-from serve_app.results import RenderResult, describe, new_render_id
+from serve_app.results import RenderResult, describe, media_files, new_render_id
 from tests.buckets import s3_server
 from tests.fakes import Theatre, at_once
 
@@ -65,7 +65,7 @@ async def saved(store: ResultStore, viseme_set: str = "basic") -> RenderResult:
     memo = Memo([], "bypass")
     take = await render(Theatre(at_once).stages(2), request, "en", recording, memo)
     result = describe(new_render_id(), request, take, "en_US", {"tts": "theatre"}, memo.tallies)
-    store.save(result, take)
+    store.save(result, media_files(result, take))
     return result
 
 
@@ -280,7 +280,7 @@ async def attempt(store: ResultStore, render_id: str, number: int) -> RenderResu
     recording = Recording(MediaOptions(), "natural")
     take = await render(Theatre(at_once).stages(2), whole.request, "en", recording, Memo([], "bypass"))
     result = replace(whole, render_id=render_id, ref=result_ref(render_id, number))
-    store.save(result, take)
+    store.save(result, media_files(result, take))
     return result
 
 
