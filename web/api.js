@@ -74,18 +74,27 @@ const asJson = (fields) => ({
 const renderPath = (id) => `v1/avatar/render/${encodeURIComponent(id)}`;
 const jobPath = (id) => `jobs/${encodeURIComponent(id)}`;
 
+/** Addresses of a video: whole, while it is made, and its first frame. */
+export const videoPath = (id) => `download/${encodeURIComponent(id)}.mp4`;
+export const streamPath = (id) => `stream/${encodeURIComponent(id)}.mp4`;
+export const thumbnailPath = (id) => `${renderPath(id)}/thumbnail.jpg`;
+export const captionsPath = (id, extension) => `${renderPath(id)}/captions.${extension}`;
+export const portraitPath = (name) => `portraits/${encodeURIComponent(name)}.png`;
+
+export const fetchPortraits = () => get("portraits");
 export const fetchVoices = () => get("v1/voices");
 export const fetchHealth = () => get("health");
 export const fetchRender = (id) => get(renderPath(id));
 export const fetchJob = (id) => get(jobPath(id));
 export const fetchJobs = (limit, cursor) => get(`jobs?${new URLSearchParams({ limit, ...(cursor ? { cursor } : {}) })}`);
 export const cancelJob = (id) => get(`${jobPath(id)}/cancel`, { method: "DELETE" });
-/** Hands a text in as a job; it is written down when this resolves. */
-export const submitJob = (fields) => get("v1/avatar/render_async", asJson(fields));
+/** Hands a text or a recording in as a job, with a portrait as a video; it is written down when this resolves. */
+export const submitJob = (fields) =>
+  get(fields.image_filename ? "generate/async" : "v1/avatar/render_async", asJson(fields));
 
 /** A text file of a render, such as its captions. */
 export async function fetchCaptions(id, extension) {
-  const response = await fetch(`${renderPath(id)}/captions.${extension}`);
+  const response = await fetch(captionsPath(id, extension));
   return response.ok ? response.text() : "";
 }
 
@@ -104,7 +113,8 @@ function cancelOnAbort(id, signal) {
   return () => signal.removeEventListener("abort", cancel);
 }
 
-function failureOf(job) {
+/** Why a job has ended without a result, or null. */
+export function failureOf(job) {
   if (job.error) return new ApiError(job.error.message ?? String(job.error), job.error.hint, job.error.code);
   const ends = { failed: "The render failed.", cancelled: "The render was cancelled." };
   return job.status in ends ? new ApiError(ends[job.status], "Try again.", job.status) : null;

@@ -6,22 +6,31 @@ export class SpeechForm {
   #nodes;
   #voices;
   #recording;
+  #portraits;
+  #options;
 
   /**
-   * nodes: form, fromVoice, fromRecording, text, count, speed, speedValue, priority, and the rows that only one of the
-   * two needs. voices: the VoicePicker. recording: the RecordingPicker.
+   * nodes: form, asAvatar, asVideo, fromVoice, fromRecording, text, count, speed, speedValue, priority, and the rows
+   * that only some of these need. pickers: voices, recording, portraits, and the options of a video.
    */
-  constructor(nodes, voices, recording) {
+  constructor(nodes, { voices, recording, portraits, options }) {
     this.#nodes = nodes;
     this.#voices = voices;
     this.#recording = recording;
+    this.#portraits = portraits;
+    this.#options = options;
     for (const choice of [nodes.fromVoice, nodes.fromRecording]) choice.addEventListener("change", () => this.#showSource());
+    for (const choice of [nodes.asAvatar, nodes.asVideo]) choice.addEventListener("change", () => this.#showSight());
     nodes.text.addEventListener("input", () => this.#showCount());
     nodes.speed.addEventListener("input", () => this.#showSpeed());
     this.#showCount();
     this.#showSpeed(); // a browser may bring back what was set before a reload
     this.#showSource();
+    this.#showSight();
   }
+
+  /** Whether a video is made, in place of an animation of the avatar. */
+  get isVideo() { return this.#nodes.asVideo.checked; }
 
   /** Whether a recording is heard, in place of a voice. */
   get isRecorded() { return this.#nodes.fromRecording.checked; }
@@ -33,8 +42,15 @@ export class SpeechForm {
     return {
       ...(isGiven ? { text: text.value } : {}),
       ...(this.isRecorded ? this.#recording.choice : { speed: Number(speed.value), ...this.#voices.choice }),
+      ...(this.isVideo ? { ...this.#portraits.choice, ...this.#options.fields } : {}),
       ...(priority.value ? { priority: priority.value } : {}), // else the server chooses
     };
+  }
+
+  /** Sends once more what the server has forgotten of it; whether there was anything to send. */
+  async sendAgain() {
+    const sent = this.isRecorded && await this.#recording.again();
+    return (this.isVideo && await this.#portraits.again()) || sent;
   }
 
   /** What must be changed first, in words, or null. Moves the focus there. */
@@ -46,6 +62,7 @@ export class SpeechForm {
 
   #problem() {
     const count = this.#showCount();
+    if (this.isVideo && this.#portraits.problem) return { ...this.#portraits.problem, where: this.#nodes.choosePicture };
     if (this.isRecorded && !this.#recording.ready) return this.#missingRecording();
     if (!this.isRecorded && this.#nodes.text.value.trim() === "") {
       return { message: "There is nothing to say yet.", hint: "Write some text first." };
@@ -79,8 +96,17 @@ export class SpeechForm {
     this.#showCount();
   }
 
+  #showSight() {
+    const { portrait, videoOptions, speakLabel } = this.#nodes;
+    portrait.hidden = videoOptions.hidden = !this.isVideo;
+    speakLabel.textContent = this.action;
+  }
+
   /** What the button does. */
-  get action() { return this.isRecorded ? "Animate" : "Speak"; }
+  get action() {
+    if (this.isVideo) return "Make video";
+    return this.isRecorded ? "Animate" : "Speak";
+  }
 
   #showCount() {
     const count = [...this.#nodes.text.value].length;

@@ -1,5 +1,6 @@
 // One job as a row of the list. It is built once and then only changed, so that focus and movement survive.
 
+import { videoPath } from "./api.js";
 import { element } from "./dom.js";
 import { hasEnded } from "./progress.js";
 import { inSeconds } from "./result.js";
@@ -35,6 +36,7 @@ function messageOf(job) {
 
 export class JobRow {
   #badge = element("span", { className: "badge" });
+  #kind = element("span", { className: "tag", textContent: "Video" });
   #voice = element("span");
   #priority = element("span");
   #time = element("time");
@@ -43,6 +45,7 @@ export class JobRow {
   #progress = element("div", { className: "job-progress" }, this.#bar, this.#percent);
   #message = element("span");
   #hint = element("span", { className: "job-hint" });
+  #file = element("a", { textContent: "Download .mp4", download: "" });
   #cancel = element("button", { type: "button", textContent: "Cancel" });
   #play = element("button", { type: "button", textContent: "Play" });
 
@@ -54,12 +57,15 @@ export class JobRow {
     this.#play.setAttribute("aria-label", `Play ${name}`);
     this.#cancel.addEventListener("click", () => this.#whileBusy(this.#cancel, onCancel));
     this.#play.addEventListener("click", () => this.#whileBusy(this.#play, onPlay));
+    this.#file.setAttribute("aria-label", `Download .mp4 of ${name}`);
+    this.#file.href = videoPath(job.job_id);
+    this.#kind.hidden = !job.image_filename;
     this.#time.dateTime = job.created_at;
     this.node = element("li", { className: "job", tabIndex: -1 },
       element("p", { className: "job-text", textContent: job.text.trim() || A_RECORDING }),
-      element("p", { className: "job-facts soft" }, this.#badge, this.#voice, this.#priority, this.#time),
+      element("p", { className: "job-facts soft" }, this.#badge, this.#kind, this.#voice, this.#priority, this.#time),
       this.#progress,
-      element("p", { className: "job-message soft" }, this.#message, " ", this.#hint),
+      element("p", { className: "job-message soft" }, this.#message, " ", this.#hint, this.#file),
       element("div", { className: "job-actions" }, this.#cancel, this.#play));
     this.node.dataset.job = job.job_id;
     this.update(job);
@@ -74,6 +80,7 @@ export class JobRow {
     setText(this.#time, timeOf(job));
     setText(this.#message, messageOf(job));
     setText(this.#hint, job.error?.hint ?? "");
+    this.#file.hidden = !job.image_filename || job.status !== "completed";
     this.#progress.hidden = ended;
     this.#showProgress(job);
     this.#offer(!ended, job.status === "completed");

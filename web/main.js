@@ -1,17 +1,21 @@
 // The page: connects the form, the server, the player and everything that shows the present moment.
 
 import { access, wireAccess } from "./access.js";
-import { fetchHealth, fetchRender, fetchVoices, renderSpeech } from "./api.js";
+import { fetchHealth, fetchPortraits, fetchRender, fetchVoices, renderSpeech } from "./api.js";
 import { DrawnAvatar } from "./avatar.js";
 import { Captions } from "./captions.js";
+import { Filming } from "./filming.js";
 import { SpeechForm } from "./form.js";
 import { JobCard } from "./jobcard.js";
 import { Jobs } from "./jobs.js";
 import { wireLook } from "./look.js";
 import { Notices } from "./notices.js";
+import { VideoOptions } from "./options.js";
 import { Player } from "./player.js";
+import { PortraitPicker } from "./portraits.js";
 import { RecordingPicker } from "./recording.js";
 import { inSeconds, showResult } from "./result.js";
+import { Screen } from "./screen.js";
 import { Stage } from "./stage.js";
 import { exposeStudio } from "./studio.js";
 import { Timeline } from "./timeline.js";
@@ -20,19 +24,23 @@ import { setOf } from "./visemes.js";
 import { VoicePicker } from "./voices.js";
 
 const HEALTH_EVERY_MS = 20000;
+const WORDLESS = "(Nobody knows the words of this recording.)";
 
 const nodes = Object.fromEntries([...document.querySelectorAll("[id]")].map((node) => [node.id, node]));
 const notices = new Notices(nodes);
-const player = new Player();
+const player = new Player(nodes.video);
+const screen = new Screen(nodes, player);
 const drawnAvatar = new DrawnAvatar(nodes.canvas);
 const stage = new Stage(nodes.canvas, player, drawnAvatar);
 const captions = new Captions(nodes.captions, (ms) => player.seek(ms));
 const timeline = new Timeline(nodes.timeline, (ms) => player.seek(ms));
 const voices = new VoicePicker(nodes);
 const recording = new RecordingPicker(nodes, notices, () => {});
-const form = new SpeechForm(nodes, voices, recording);
+const portraits = new PortraitPicker(nodes, notices);
+const form = new SpeechForm(nodes, { voices, recording, portraits, options: new VideoOptions(nodes) });
 const jobs = new Jobs();
-let rendering = null; // the AbortController of the render that we wait for
+const filming = new Filming(nodes, { screen, jobs, notices, onReady: (render) => present(render, render.text) });
+let rendering = null; // the AbortController of the render that we wait for, or of a video that is handed in
 
 function showBusy() {
   const busy = rendering !== null;
@@ -50,14 +58,16 @@ function showTransport() {
   nodes.play.textContent = player.playing ? "Pause" : "Play";
 }
 
-/** Asks the server how it is, and for its voices until they have come. `onFailure` hears of a failed attempt. */
+/** Asks the server how it is, and for its voices and portraits until they have come. `onFailure` hears of a failed attempt. */
 async function connect(onFailure = () => {}) {
   const status = await fetchHealth().then((health) => health.status, () => "unreachable");
   nodes.health.textContent = status === "healthy" ? "Server ready" : `Server ${status}`;
   nodes.health.dataset.status = status;
-  if (voices.loaded) return;
+  if (voices.loaded && portraits.loaded) return;
   try {
-    voices.show(await fetchVoices());
+    const [spoken, drawn] = await Promise.all([fetchVoices(), fetchPortraits()]);
+    voices.show(spoken);
+    portraits.show(drawn);
     notices.clear();
   } catch (error) {
     onFailure(error);
@@ -72,18 +82,16 @@ function readForm() {
   return problem ? null : form.fields;
 }
 
-async function speak() {
+/** Does what the form asks for: speaks, or has a video made. */
+async function begin() {
   const fields = rendering ? null : readForm();
   if (!fields) return;
   player.stop();
   rendering = new AbortController();
-  notices.say("Preparing the speech…");
   showBusy();
   try {
-    const tellProgress = (done) => notices.say(`Preparing the speech, ${Math.round(done)} %`);
-    const render = await renderedAgain(fields, tellProgress);
-    rendering = null;
-    await present(render, render.text ?? fields.text);
+    if (form.isVideo) await film();
+    else await speak(rendering.signal, fields.text);
   } catch (error) {
     if (error.name === "AbortError") notices.say("Stopped.");
     else notices.fail(error);
@@ -94,23 +102,37 @@ async function speak() {
   }
 }
 
-/** Renders; a recording that the server has forgotten is sent once more. */
-async function renderedAgain(fields, tellProgress) {
-  const { signal } = rendering;
+async function speak(signal, text) {
+  notices.say("Preparing the speech…");
+  const tellProgress = (done) => notices.say(`Preparing the speech, ${Math.round(done)} %`);
+  const render = await withUploads((fields) => renderSpeech(fields, signal, tellProgress));
+  rendering = null;
+  await present(render, render.text ?? text);
+}
+
+async function film() {
+  notices.say("Handing in the video…");
+  await withUploads((fields) => filming.begin(fields, portraits.url));
+  captions.show(nodes.text.value.trim() || WORDLESS, []);
+  nodes.result.hidden = true;
+  nodes.views.scrollIntoView({ block: "nearest" });
+}
+
+/** Does it with what the form says; what the server has forgotten of that is sent once more. */
+async function withUploads(action) {
   try {
-    return await renderSpeech(fields, signal, tellProgress);
+    return await action(form.fields);
   } catch (error) {
-    if (error.code !== "upload_not_found" || !await recording.again()) throw error;
-    return renderSpeech(form.fields, signal, tellProgress);
+    if (error.code !== "upload_not_found" || !await form.sendAgain()) throw error;
+    return action(form.fields);
   }
 }
 
 async function enqueue() {
-  const fields = readForm();
-  if (!fields) return;
+  if (!readForm()) return;
   notices.say("Adding to the queue…");
   try {
-    await jobs.submit(fields);
+    await withUploads((fields) => jobs.submit(fields));
     notices.say("Added to the queue: see Jobs.");
   } catch (error) {
     notices.fail(error);
@@ -126,19 +148,33 @@ async function playJob(job) {
 
 async function present(render, text) {
   const words = render.words ?? [];
-  player.load(render);
+  const plays = load(render);
   stage.setTrack(render, setOf(render));
-  captions.show(text || "(Nobody knows the words of this recording.)", words);
+  captions.show(text || WORDLESS, words);
   timeline.show({ ...stage.track, words, durationMs: render.duration_ms });
   showResult(nodes, render);
+  showTransport();
+  nodes.views.scrollIntoView({ block: "nearest" }); // on a phone the form hides the avatar
+  if (!plays) {
+    notices.say("The video is ready.");
+    return;
+  }
   notices.say("Speaking.");
-  nodes.canvas.scrollIntoView({ block: "nearest" }); // on a phone the form hides the avatar
   try {
     await player.play();
   } catch (error) {
-    if (error.name === "NotAllowedError") notices.say("The speech is ready. Press Play.");
+    if (error.name === "NotAllowedError") notices.say(`The ${render.video ? "video" : "speech"} is ready. Press Play.`);
     else if (error.name !== "AbortError") throw error; // stopped before the sound began
   }
+}
+
+/** Hands it to the player; whether it should begin to play. */
+function load(render) {
+  filming.leave();
+  if (render.video) return screen.show(render);
+  screen.close();
+  player.load(render);
+  return true;
 }
 
 function stop() {
@@ -149,7 +185,7 @@ function stop() {
 }
 
 function wireForm() {
-  nodes.form.addEventListener("submit", (event) => { event.preventDefault(); speak(); });
+  nodes.form.addEventListener("submit", (event) => { event.preventDefault(); begin(); });
   nodes.enqueue.addEventListener("click", enqueue);
   nodes.stop.addEventListener("click", stop);
   nodes.play.addEventListener("click", () => {
@@ -160,7 +196,7 @@ function wireForm() {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();
     if (event.shiftKey) enqueue();
-    else speak();
+    else begin();
   });
 }
 
@@ -179,7 +215,8 @@ function wirePlayer() {
   });
   player.addEventListener("failure", () => {
     if (!player.render) return;
-    notices.fail({ message: "The audio cannot be played.", hint: "It may have expired on the server. Speak again." });
+    const what = player.render.video ? "video" : "audio";
+    notices.fail({ message: `The ${what} cannot be played.`, hint: "It may have expired on the server. Make it again." });
   });
   stage.onFrame((t) => {
     captions.update(player.playing || player.held ? t : -1);

@@ -5,6 +5,8 @@
 const STALL_MS = 250;
 // A refresh that disagrees by less is jitter and is smoothed; by more, playback really jumped.
 const JUMP_MS = 80;
+// An element that was sent to a time says nearly that: its ticks are fractions of a millisecond.
+const NEAR_MS = 1;
 
 /** Turns a clock that moves in steps into a smooth one that never runs backwards while playing. */
 export class SteadyClock {
@@ -35,63 +37,91 @@ export class SteadyClock {
   }
 }
 
-/** Plays one render. Fires "change" whenever it starts, stops, moves or ends. */
+/** Plays one render: its sound, or its video. Fires "change" whenever it starts, stops, moves or ends. */
 export class Player extends EventTarget {
   #audio = new Audio();
+  #video;
+  #media = this.#audio; // which of the two
   #clock = new SteadyClock();
   #render = null;
   #held = null;
+  #resting = true; // at its beginning, and not held there
+  #later = null; // address of what takes the place of what is playing once that rests
 
-  constructor() {
+  /** video: the element that shows videos. Its own controls move everything else as well. */
+  constructor(video) {
     super();
+    this.#video = video;
     this.#audio.preload = "auto";
-    for (const name of ["playing", "pause", "ended", "seeked", "waiting", "emptied"]) {
-      this.#audio.addEventListener(name, () => this.dispatchEvent(new Event("change")));
+    for (const media of [this.#audio, video]) {
+      for (const name of ["play", "playing", "pause", "ended", "seeking", "seeked", "waiting", "emptied"]) {
+        media.addEventListener(name, () => { if (media === this.#media) this.#hear(); });
+      }
+      media.addEventListener("error", () => { if (media === this.#media) this.#fail(); });
     }
-    this.#audio.addEventListener("error", () => this.dispatchEvent(new Event("failure")));
   }
 
   get render() { return this.#render; }
-  get playing() { return !this.#audio.paused && !this.#audio.ended; }
+  get playing() { return !this.#media.paused && !this.#media.ended; }
   get held() { return this.#held !== null; }
-  get ended() { return this.#audio.ended; }
+  get ended() { return this.#media.ended; }
   get durationMs() { return this.#render?.duration_ms ?? 0; }
 
   /** Milliseconds of audio that have been heard. The media element already accounts for the output's delay. */
   get positionMs() {
     if (this.#held !== null) return this.#held;
-    const moving = this.playing && !this.#audio.seeking
-      && this.#audio.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA;
-    const rate = moving ? this.#audio.playbackRate : 0;
-    const ms = this.#clock.read(this.#audio.currentTime * 1000, performance.now(), rate);
+    const moving = this.playing && !this.#media.seeking
+      && this.#media.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA;
+    const rate = moving ? this.#media.playbackRate : 0;
+    const ms = this.#clock.read(this.#media.currentTime * 1000, performance.now(), rate);
     return Math.min(ms, this.durationMs);
   }
 
   load(render) {
-    this.stop();
-    this.#render = render;
-    this.#held = null;
-    this.#clock.reset(0);
+    this.#begin(render, this.#audio);
     this.#audio.src = playableUrl(this.#audio, render.audio_url);
+  }
+
+  /** url: the finished video. running: the element plays it already, as it came; the file takes over at its next rest. */
+  loadVideo(render, url, running) {
+    this.#begin(render, this.#video, running);
+    if (running) this.#later = url;
+    else this.#video.src = url;
+  }
+
+  /** Nothing is there to be played. */
+  unload() {
+    this.#begin(null, this.#audio);
+    this.#audio.removeAttribute("src");
+    this.dispatchEvent(new Event("change"));
+  }
+
+  #begin(render, media, running = false) {
+    if (!running) this.stop();
+    this.#media = media;
+    this.#render = render;
+    this.#held = this.#later = null;
+    this.#resting = !running;
+    this.#clock.reset(0);
   }
 
   async play() {
     if (!this.#render) return;
     const from = this.#held;
     this.#held = null;
-    if (from !== null && from >= this.durationMs) this.#audio.currentTime = 0;
-    await this.#audio.play();
+    if (from !== null && from >= this.durationMs) this.#media.currentTime = 0;
+    await this.#media.play();
   }
 
   pause() {
     if (this.playing) this.hold(this.positionMs);
   }
 
-  /** Freezes at t: the audio pauses and everything shows exactly this moment until play(). */
+  /** Freezes at t: the sound pauses and everything shows exactly this moment until play(). */
   hold(ms) {
     this.#moveTo(ms);
     this.#held = this.#clamp(ms);
-    this.#audio.pause();
+    this.#media.pause();
     this.dispatchEvent(new Event("change"));
   }
 
@@ -103,18 +133,61 @@ export class Player extends EventTarget {
   }
 
   stop() {
-    this.#audio.pause();
+    this.#media.pause();
     this.#held = null;
+    this.#resting = true;
     this.#moveTo(0);
     this.dispatchEvent(new Event("change"));
+  }
+
+  #hear() {
+    this.#obey();
+    this.dispatchEvent(new Event("change"));
+    if (this.#later === null) return;
+    if (this.#media.seeking) this.#moveTo(this.#media.currentTime * 1000);
+    else if (!this.playing) this.#rest();
+  }
+
+  #rest() {
+    this.#resting = this.#held === null;
+    this.#moveTo(this.#held ?? 0);
+  }
+
+  /** What the video's own controls, or the keys of a headset, have done: paused means held there. */
+  #obey() {
+    const { paused, ended, currentTime, readyState } = this.#media;
+    if (!this.#render || ended || readyState === HTMLMediaElement.HAVE_NOTHING) return;
+    if (!paused) {
+      this.#held = null;
+      this.#resting = false;
+    } else if (currentTime > 0 || !this.#resting) {
+      const ms = this.#clamp(currentTime * 1000);
+      if (this.#held === null || Math.abs(this.#held - ms) > NEAR_MS) this.#held = ms;
+      this.#resting = false;
+    }
+  }
+
+  /** A stream that broke off goes on as its file. */
+  #fail() {
+    if (this.#later === null) this.dispatchEvent(new Event("failure"));
+    else this.#moveTo(this.#media.currentTime * 1000);
   }
 
   #clamp(ms) { return Math.min(this.durationMs, Math.max(0, ms)); }
 
   #moveTo(ms) {
     if (!this.#render) return;
-    this.#audio.currentTime = this.#clamp(ms) / 1000;
+    if (this.#later !== null) this.#settle();
+    this.#media.currentTime = this.#clamp(ms) / 1000;
     this.#clock.reset(this.#clamp(ms));
+  }
+
+  /** The finished file takes the place of the stream, in which nobody can move. */
+  #settle() {
+    const { playing } = this; // a new address stops it
+    this.#media.src = this.#later;
+    this.#later = null;
+    if (playing) this.#media.play().catch(() => {}); // only what was stopped meanwhile fails
   }
 }
 

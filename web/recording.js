@@ -1,8 +1,9 @@
 // A recording in place of a voice: chosen, dropped or recorded; kept on the server under a name of its own.
 
-import { uploadRecording } from "./upload.js";
-import { inSeconds } from "./result.js";
+import { acceptDrops } from "./drop.js";
 import { Microphone } from "./microphone.js";
+import { inSeconds } from "./result.js";
+import { uploadRecording } from "./upload.js";
 
 const KINDS = "WAV, MP3, OGG, FLAC, M4A or WebM";
 
@@ -39,7 +40,7 @@ export class RecordingPicker {
     nodes.record.addEventListener("click", () => this.#toggleMicrophone());
     nodes.removeRecording.addEventListener("click", () => this.clear());
     nodes.record.hidden = !Microphone.available;
-    this.#acceptDrops(nodes.recording);
+    acceptDrops(nodes.recording, (file) => this.take(file, file.name));
     this.#show();
   }
 
@@ -104,22 +105,6 @@ export class RecordingPicker {
       this.#asking = false;
     }
     this.#show();
-  }
-
-  #acceptDrops(area) {
-    const isFile = (event) => event.dataTransfer?.types.includes("Files");
-    area.addEventListener("dragover", (event) => {
-      if (!isFile(event)) return;
-      event.preventDefault();
-      area.classList.add("over-drop");
-    });
-    for (const name of ["dragleave", "drop"]) area.addEventListener(name, () => area.classList.remove("over-drop"));
-    area.addEventListener("drop", (event) => {
-      if (!isFile(event)) return;
-      event.preventDefault();
-      const [file] = event.dataTransfer.files;
-      if (file) this.take(file, file.name);
-    });
   }
 
   #showLevel(level, elapsed_ms) {

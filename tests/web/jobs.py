@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ WORK_TIMEOUT_MS = 180_000
 """For jobs of many sentences, each of which waits for its turn on a busy machine."""
 
 LISTS = "**/jobs?*"
+SOCKETS = re.compile(r"/ws/progress/")
 KEY = "a-key.of_the-tests"
 
 
@@ -83,6 +85,7 @@ def made_up(number: int, **fields: Any) -> dict[str, Any]:
         "attempt": 1,
         "text": f"Text {number}.",
         "voice_id": "en_US-joe-medium",
+        "image_filename": None,
         "created_at": made,
         "started_at": made,
         "ended_at": made,

@@ -1,7 +1,6 @@
 """The list of jobs in a real browser against a real server: progress, cancelling, playing, cut lines, keys."""
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 from .browser import open_page, wait_for_sound
 from .jobs import (
     LISTS,
+    SOCKETS,
     WORK_TIMEOUT_MS,
     button,
     enqueue,
@@ -23,8 +23,6 @@ from .jobs import (
     unique_text,
     wait_for_progress,
 )
-
-SOCKETS = re.compile(r"/ws/progress/")
 
 # Notes every value that a bar has had, by job; null while it is not known how far the job is.
 WATCH_BARS = """() => {
