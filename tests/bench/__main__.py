@@ -7,7 +7,7 @@ import sys
 
 from tests import environment  # noqa: F401  # before anything imports Ray
 
-from . import accuracy, cache, jobs, latency, lipsync, mouths, rvc, throughput
+from . import accuracy, cache, jobs, latency, lipsync, mouths, rvc, throughput, video, wav2lip
 
 BENCHES = {
     "lipsync": lipsync.run,
@@ -18,6 +18,8 @@ BENCHES = {
     "jobs": jobs.run,
     "throughput": throughput.run,
     "rvc": rvc.run,
+    "video": video.run,
+    "wav2lip": wav2lip.run,
 }
 
 
