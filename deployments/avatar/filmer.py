@@ -73,7 +73,9 @@ class Filmer:
         Raises:
             AvatarError, ValueError: it cannot work here.
         """
-        filming = Filming(portraits.image_of(portraits.names()[0]), name, engines.parameters("avatar", name, {}))
+        filming = Filming(
+            portraits.image_of(portraits.names()[0]), name, engines.parameters("avatar", name, {}, "avatar.engines")
+        )
         engine = self._engine(name)
         at_rest = _at_rest(engine.example.duration_s)
         part = Part(self.prepare(filming), engine.example, at_rest, range(2), filming.parameters)

@@ -28,7 +28,7 @@ def look(picture: Path) -> dict[str, Any]:
     try:
         notes = finder.find(portrait).notes
     except NoFace as error:
-        problem = ". ".join([str(error), *([error.hint] if error.hint else [])])
+        problem = " ".join([str(error), *([error.hint] if error.hint else [])])
         return {"faces": seen, "face": None, "problem": problem, "face_notes": []}
     able = next(face for face in seen if face["problem"] is None)
     return {"faces": seen, "face": able, "problem": None, "face_notes": list(notes)}

@@ -154,9 +154,9 @@ class FaceFinder:
             if faces:
                 return not_upright(roll_of(faces[0].landmarks) + 90 * quarters)  # rot90 turns anticlockwise
         return NoFace(
-            "image: no face was found",
-            hint='send a picture of one face from the front, or say where it is, as in {"box": [left, top, right, '
-            "bottom]}, brows to chin and ear to ear in pixels",
+            "image: no face was found.",
+            hint='Send a picture of one face from the front, or say where it is, as in {"box": [left, top, right, '
+            "bottom]}, brows to chin and ear to ear in pixels.",
         )
 
 

@@ -208,7 +208,7 @@ def _check(
     size = float(np.sqrt(abs(np.linalg.det(affine[:2])))) * float(np.ptp(face[:, 0]))
     if np.linalg.det(affine[:2]) <= 0 or away > _LARGEST_RESIDUAL * size:
         raise BadInput(
-            f"landmarks: {field} are not those of a face",
-            hint="keep their order; left is the left side of the picture, y grows downwards",
+            f"landmarks: {field} are not those of a face.",
+            hint="Keep their order; left is the left side of the picture, y grows downwards.",
         )
     return moved

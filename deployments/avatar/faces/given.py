@@ -99,7 +99,7 @@ def parse(text: str, width: int, height: int) -> Given | None:
     if not text.strip():
         return None
     if len(text) > MAX_TEXT:
-        raise BadInput(f"{_FIELD}: longer than {MAX_TEXT} characters")
+        raise BadInput(f"{_FIELD}: longer than {MAX_TEXT} characters.", hint="Numbers need no more than two decimals.")
     try:
         given = Given.model_validate_json(text)
     except ValidationError as error:
@@ -109,8 +109,8 @@ def parse(text: str, width: int, height: int) -> Given | None:
 
 
 _HINT = (
-    'send {"points": [[x, y], …]} with 478, 468 or 68 of them, {"named": {"mouth_left": [x, y], …}} or '
-    '{"box": [left, top, right, bottom]}, in pixels of the picture'
+    'Send {"points": [[x, y], …]} with 478, 468 or 68 of them, {"named": {"mouth_left": [x, y], …}} or '
+    '{"box": [left, top, right, bottom]}, in pixels of the picture.'
 )
 
 
@@ -122,22 +122,22 @@ def _message(error: ValidationError) -> str:
     ]
     first = found[0][0]
     path, message = max((one for one in found if one[0].startswith(first)), key=lambda one: one[0].count("."))
-    return ": ".join([_FIELD, *([path] if path else []), message.removeprefix("Value error, ")])
+    return ": ".join([_FIELD, *([path] if path else []), message.removeprefix("Value error, ")]) + "."
 
 
 def _check_inside(given: Given, width: int, height: int) -> None:
     for name, x, y in _points(given):
         if not (0 <= x <= width and 0 <= y <= height):
             raise BadInput(
-                f"{_FIELD}: {name} is ({x:g}, {y:g}), outside the picture of {width} x {height} pixels",
-                hint="count pixels of the upright picture from its upper left corner",
+                f"{_FIELD}: {name} is ({x:g}, {y:g}), outside the picture of {width} x {height} pixels.",
+                hint="Count pixels of the upright picture from its upper left corner.",
             )
     boxes = {"box": given.box, "named.face": given.named and given.named.face}
     for name, box in boxes.items():
         if box and not (box[0] < box[2] and box[1] < box[3]):
             raise BadInput(
-                f"{_FIELD}: {name} is empty or turned round",
-                hint="give left, top, right, bottom, left below right and top below bottom",
+                f"{_FIELD}: {name} is empty or turned round.",
+                hint="Give left, top, right, bottom, left below right and top below bottom.",
             )
 
 

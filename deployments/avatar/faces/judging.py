@@ -74,15 +74,15 @@ def judge_size(points: NDArray[np.floating]) -> NoFace | None:
     if found >= MIN_WIDTH:
         return None
     return NoFace(
-        f"image: the face is too small: {math.floor(found)} pixels from ear to ear, {MIN_WIDTH} are needed",
-        hint="send a larger picture, or one that is taken from nearer",
+        f"image: the face is too small: {math.floor(found)} pixels from ear to ear, {MIN_WIDTH} are needed.",
+        hint="Send a larger picture, or one that is taken from nearer.",
     )
 
 
 def not_upright(roll: float) -> NoFace:
     """The error of a picture that lies on its side or stands on its head; degrees as of `roll_of`."""
     clockwise = round(-roll / 90) * 90 % 360
-    return NoFace("image: the face does not stand upright", hint=f"turn the picture by {clockwise} degrees clockwise")
+    return NoFace("image: the face does not stand upright.", hint=f"Turn the picture by {clockwise} degrees clockwise.")
 
 
 def _judge_roll(points: NDArray[np.floating]) -> NoFace | None:
@@ -95,8 +95,8 @@ def _judge_yaw(points: NDArray[np.floating]) -> NoFace | None:
     if yaw <= MAX_YAW:
         return None
     return NoFace(
-        f"image: the head is turned {yaw:.0f} degrees to the side, at most {MAX_YAW} can be animated",
-        hint="send a picture in which the person looks towards the camera",
+        f"image: the head is turned {yaw:.0f} degrees to the side, at most {MAX_YAW} can be animated.",
+        hint="Send a picture in which the person looks towards the camera.",
     )
 
 
@@ -109,7 +109,7 @@ def _judge_border(points: NDArray[np.floating], width: int, height: int) -> NoFa
         side, most = max(beyond.items(), key=lambda item: float(item[1]))
         if most > slack:
             return NoFace(
-                f"image: the {side} border cuts the face: its {part} {'are' if part == 'brows' else 'is'} outside",
-                hint="send a picture that shows the whole face with some space around it",
+                f"image: the {side} border cuts the face: its {part} {'are' if part == 'brows' else 'is'} outside.",
+                hint="Send a picture that shows the whole face with some space around it.",
             )
     return None

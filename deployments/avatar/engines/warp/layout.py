@@ -65,7 +65,7 @@ def _mouth(anatomy: Anatomy, area: Area) -> Area:
     columns = slice(max(int(left), area[1].start), min(int(right), area[1].stop))
     if rows.stop - rows.start < 2 or columns.stop - columns.start < 2:
         raise NoFace(
-            "image: the mouth is outside of the video",
+            "image: the mouth is outside of the video.",
             hint="Ask for a video that is less wide or less high, or for a picture with more around the face.",
         )
     return rows, columns
@@ -100,7 +100,7 @@ def body_of(anatomy: Anatomy, framed: Framed, cell: int) -> Body:
         moving &= there[places[..., 1], places[..., 0]] > 0
     rows, columns = (np.flatnonzero(moving.any(axis)) for axis in (1, 0))
     if len(rows) == 0:
-        raise NoFace("image: the picture is transparent where the face is", hint="Keep the face in the cut-out.")
+        raise NoFace("image: the picture is transparent where the face is.", hint="Keep the face in the cut-out.")
     first_row, first_column = max(rows[0] - 1, 0), max(columns[0] - 1, 0)
     last_row, last_column = min(rows[-1] + 2, whole.rows), min(columns[-1] + 2, whole.columns)
     grid = Grid(

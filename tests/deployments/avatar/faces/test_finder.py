@@ -151,7 +151,7 @@ def test_a_whole_face_is_taken_before_a_larger_one_that_is_cut(finder: FaceFinde
 @pytest.mark.parametrize("name", ["chelsea", "coffee", "brick", "gravel", "rocket", "moon", "page", "clock"])
 def test_what_shows_nobody(name: str, finder: FaceFinder) -> None:
     picture = getattr(data, name)()
-    with pytest.raises(NoFace, match=r"^image: no face was found$") as caught:
+    with pytest.raises(NoFace, match=r"^image: no face was found\.$") as caught:
         finder.find(portrait(picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)))
     assert caught.value.status == 422 and '"box"' in (caught.value.hint or "")
 
@@ -188,7 +188,7 @@ def test_a_profile(finder: FaceFinder) -> None:
 def test_a_picture_that_was_turned(quarters: int, clockwise: int, finder: FaceFinder, astronaut: Picture) -> None:
     with pytest.raises(NoFace, match="does not stand upright") as caught:
         finder.find(portrait(np.rot90(astronaut, quarters)))  # anticlockwise
-    assert caught.value.hint == f"turn the picture by {clockwise} degrees clockwise"
+    assert caught.value.hint == f"Turn the picture by {clockwise} degrees clockwise."
 
 
 @pytest.mark.parametrize(
