@@ -97,7 +97,7 @@ def prepare(portrait: Portrait, face: Face, canvas: Canvas, backdrop: Portrait |
 def _check_size(anatomy: Anatomy) -> None:
     if anatomy.eyes < _SMALLEST or anatomy.mouth < _SMALLEST / 2:
         raise NoFace(
-            f"image: the face is too small: in the video {anatomy.eyes:.0f} pixels from eye to eye, of {_SMALLEST:.0f}.",
+            f"image: the face is too small: {anatomy.eyes:.0f} pixels from eye to eye in it, {_SMALLEST:.0f} needed.",
             hint="Cut the picture closer to the face, or ask for crop: face.",
         )
 
