@@ -96,8 +96,9 @@ def prepare(portrait: Portrait, face: Face, canvas: Canvas, backdrop: Portrait |
 
 def _check_size(anatomy: Anatomy) -> None:
     if anatomy.eyes < _SMALLEST or anatomy.mouth < _SMALLEST / 2:
+        apart = f"{anatomy.eyes:.0f} pixels from eye to eye in the video, {_SMALLEST:.0f} are needed"
         raise NoFace(
-            f"image: the face is too small: {anatomy.eyes:.0f} pixels from eye to eye in it, {_SMALLEST:.0f} needed.",
+            f"image: the face is too small: {apart}.",
             hint="Cut the picture closer to the face, or ask for crop: face.",
         )
 
