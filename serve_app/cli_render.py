@@ -69,7 +69,7 @@ def _upload(settings: Settings, path: Path, verb: Literal["take_audio", "take_pi
     with path.open("rb") as file:
         intake = Intake(settings.uploads, settings.limits)
         known = asyncio.run(getattr(intake, verb)(_LocalFile(file)))
-    for note in known["notes"]:
+    for note in [*known["notes"], *known.get("face_notes", [])]:
         print(note, file=sys.stderr)
     return str(known["filename"])
 

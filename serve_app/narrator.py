@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Literal, ParamSpec, TypeVar
 
+from deployments.cache.stores.filesystem import PART
 from deployments.core.types import AudioClip, Take
 from deployments.core.video import Footage
 from deployments.jobs.contract import Job, Progress, Report, result_ref
@@ -40,7 +41,7 @@ PartKind = Literal["speech", "video"]
 
 def part_name(kind: PartKind, index: int) -> str:
     """File of a part of the speech or of the video, from 0 on: all of them one after the other are the whole."""
-    return f"{kind}-{index:05d}.part"
+    return f"{kind}-{index:05d}{PART}"
 
 
 class Narrator:

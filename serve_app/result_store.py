@@ -17,9 +17,10 @@ from dataclasses import dataclass
 
 import pyarrow.fs as fs
 
-from deployments.cache.stores.filesystem import open_filesystem, write_stream, write_whole
+from deployments.cache.stores.filesystem import PART, open_filesystem, write_stream, write_whole
 from deployments.core.errors import NotFound, StorageFailed
 
+from . import folders
 from .results import RenderResult, document, read
 
 _RENDER_ID = re.compile(r"[0-9a-f]{32}")
@@ -246,8 +247,10 @@ class ResultStore:
                 return expired
             if not entry.is_dir(follow_symlinks=False):
                 return False
-            if expired := self._is_over(entry.name, _newest_s(entry), oldest_s):
+            if expired := self._is_over(entry.name, folders.newest_s(entry), oldest_s):
                 self._delete(entry.name)
+            else:  # parts take as much as the video, and are for who watches it being made
+                folders.drop(entry, PART, _UNPUBLISHED_S)
             return expired
         except FileNotFoundError:  # another replica was faster
             return False
@@ -290,10 +293,3 @@ class ResultStore:
 
     def _path(self, *names: str) -> str:
         return "/".join((self._root, *names))
-
-
-def _newest_s(folder: os.DirEntry[str]) -> float:
-    """When a file of it was last written: not response.json, what a crash left half-written expires too."""
-    with os.scandir(folder.path) as files:
-        times = [file.stat(follow_symlinks=False).st_mtime for file in files]
-    return max(times, default=folder.stat(follow_symlinks=False).st_mtime)

@@ -98,7 +98,8 @@ def _impatient(receive: Receive, silent_s: float) -> Receive:
 
 
 def _hint(request: Request, name: str) -> str:
-    return f"As in: curl -F {name}=@recording.wav {request.url.replace(query='')}"
+    sent = "portrait.jpg" if request.url.path.endswith("/image") else "recording.wav"
+    return f"As in: curl -F {name}=@{sent} {request.url.replace(query='')}"
 
 
 def form_body(name: str, fields: dict[str, Any], required: bool = True) -> dict[str, Any]:

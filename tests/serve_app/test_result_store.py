@@ -23,6 +23,7 @@ from deployments.core.errors import NotFound, StorageFailed
 from deployments.core.types import RenderRequest
 from deployments.jobs.contract import result_ref
 from deployments.media.recording import MediaOptions, Recording
+from serve_app.narrator import part_name
 from serve_app.pipeline import render
 from serve_app.result_store import ResultStore
 from serve_app.results import RenderResult, describe, media_files, new_render_id
@@ -124,6 +125,16 @@ async def test_a_sweep_removes_what_a_crash_left_half_written(store: ResultStore
     for path in folder.iterdir():
         os.utime(path, (0, 0))
     assert store.sweep() == 1 and not folder.exists()
+
+
+async def test_a_sweep_removes_parts_that_nobody_reads_any_more(store: ResultStore, tmp_path: Path) -> None:
+    result = await saved(store)
+    for index in range(2):
+        store.add(result.render_id, part_name("video", index), b"part")
+    folder = tmp_path / result.render_id
+    os.utime(folder / part_name("video", 0), (time.time() - 4000,) * 2)
+    kept = {*names(folder)} - {part_name("video", 0)}
+    assert store.sweep() == 0 and {*names(folder)} == kept
 
 
 def test_a_sweep_leaves_what_is_no_render(store: ResultStore, tmp_path: Path) -> None:
