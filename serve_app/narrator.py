@@ -76,10 +76,10 @@ class Narrator:
             except TimeoutError:
                 if not self._computes:
                     yield Progress(self._stage, 0, "Waiting for an equal render, or for a turn to compute.")
-                elif self._reads and self._stage == "lipsync":  # a piece of many minutes has a limit of its own
-                    yield Progress(self._stage, self._progress, "The recording is being read.")
                 elif self._waits_to_film:  # replicas that draw other videos may take minutes
                     yield Progress("avatar", self._progress, "Waiting for a turn to draw.")
+                elif self._reads and self._stage == "lipsync":  # a piece of many minutes has a limit of its own
+                    yield Progress(self._stage, self._progress, "The recording is being read.")
                 continue
             if report is None:
                 return
@@ -110,8 +110,12 @@ class Narrator:
 
     @property
     def _waits_to_film(self) -> bool:
-        """All is spoken, and no frame is drawn yet."""
-        return bool(self._filming) and not self._filmed and self._spoken >= self._recording.sentences
+        """All is spoken or read, and no frame is drawn yet."""
+        if not self._filming or self._filmed:
+            return False
+        recording = self._recording
+        is_read = recording.duration_s > recording.expected_s - 0.01  # sums of seconds round
+        return is_read if self._reads else self._spoken >= recording.sentences
 
     async def sentence(self, sound: AudioClip) -> None:
         """A further sentence is spoken, or a piece of a recording is read."""
