@@ -43,12 +43,12 @@ def find(models_dir: Path, name: str) -> Path:
             return path
     except OSError:  # a name that is too long, links that go round
         pass
-    there = sorted(entry.name for entry in home.glob("*") if entry.is_file()) if home.is_dir() else []
+    # Without the folder's own address: clients of the server read this, too.
     raise EngineNotInstalled(
-        f"engine: wav2lip needs its weights, and there is no {name[:80]!r} in {home}.",
+        f"engine: wav2lip needs its weights, and there is no {name[:80]!r} in the server's models/{FOLDER}.",
         hint="Its authors give them away (README of Rudrabha/Wav2Lip on GitHub), for research and personal use: put "
-        f"wav2lip_gan.pth or Wav2Lip-SD-GAN.pt into {home}, and name another file by the option `checkpoint`. "
-        f"There: {', '.join(there[:10]) or 'nothing yet'}.",
+        f"wav2lip_gan.pth or Wav2Lip-SD-GAN.pt into DATA_DIR/models/{FOLDER}, and name another file by the option "
+        "`checkpoint`.",
     )
 
 
