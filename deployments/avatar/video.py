@@ -45,8 +45,6 @@ _FIRST_FRAGMENT = 3
 """Frames: it is ready after these, the look-ahead and the frame behind it, 8 in all."""
 _FRAGMENT_S = 0.5
 """Seconds of the fragments that follow: each costs 330 bytes."""
-_AAC = "mp4a.40.2"
-"""RFC 6381: AAC with low complexity."""
 _JPEG_QUALITY = 85
 _COLOURS = {
     "color_range": ColorRange.MPEG,
@@ -146,12 +144,6 @@ class VideoFile:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-
-    @property
-    def codecs(self) -> str:
-        """For MediaSource: `video/mp4; codecs="..."` (RFC 6381)."""
-        # Behind the start code and the type of the sequence parameter set: profile, constraints, level.
-        return f"avc1.{self._picture.codec_context.extradata[5:8].hex().upper()},{_AAC}"
 
     def append(self, frames: NDArray[np.uint8], audio: AudioClip | None = None) -> bytes:
         """Encodes some more frames, and the sound up to their end.

@@ -12,7 +12,22 @@ from starlette.responses import FileResponse, Response
 
 from ..settings import Settings
 from ..studio import Studio
-from . import cache, edge, errors, health, jobs, lipsync, media, operations, progress, renders, speech, uploads, videos
+from . import (
+    cache,
+    edge,
+    errors,
+    health,
+    jobs,
+    lipsync,
+    media,
+    operations,
+    portraits,
+    progress,
+    renders,
+    speech,
+    uploads,
+    videos,
+)
 from .access import Access
 
 WEB_DIR = Path(__file__).parents[2] / "web"
@@ -45,6 +60,7 @@ def create_app(studio: Studio, settings: Settings) -> FastAPI:
     app.include_router(media.router(studio))
     app.include_router(uploads.router(studio, access))
     app.include_router(videos.router(studio, access))
+    app.include_router(portraits.router())
     app.include_router(health.router(studio, access, settings))
     app.include_router(operations.router(studio, access, settings))
     app.include_router(cache.router(studio, access))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Header, Request
 
 from deployments.core.errors import BadInput
 from deployments.core.types import Priority
@@ -14,6 +15,14 @@ from .access import Caller
 
 IDEMPOTENCY_KEY = "[A-Za-z0-9._~:/+=-]{1,128}"
 """A regular expression."""
+OnlyOnce = Annotated[
+    str | None,
+    Header(
+        description="Sent again with the same key and body, nothing is started anew: the answer is the same job's.",
+        json_schema_extra={"pattern": f"^{IDEMPOTENCY_KEY}$"},  # checked by order_of, in words
+    ),
+]
+"""An Idempotency-Key, as the documentation shows it."""
 
 
 def order_of(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from ..studio import Studio
 from .access import Access, Caller
@@ -13,17 +12,10 @@ from .bodies import RenderBody
 from .error_schemas import errors
 from .job_schemas import Accepted, CompletedJob, JobReport
 from .media import file_response, media_responses
-from .orders import IDEMPOTENCY_KEY, base_of, order_of, visitor
+from .orders import OnlyOnce, base_of, order_of, visitor
 from .schemas import RenderResponse
 
 _CAPTION_TYPES = {"vtt": "text/vtt; charset=utf-8", "srt": "application/x-subrip; charset=utf-8"}
-OnlyOnce = Annotated[
-    str | None,
-    Header(
-        description="Sent again with the same key and body, nothing is started anew: the answer is the same job's.",
-        json_schema_extra={"pattern": f"^{IDEMPOTENCY_KEY}$"},  # checked by order_of, in words
-    ),
-]
 
 
 def router(studio: Studio, access: Access, audio_base_url: str | None) -> APIRouter:

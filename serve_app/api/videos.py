@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel
 from starlette.responses import StreamingResponse
 
-from deployments.avatar import portraits
 from deployments.core.errors import NotFound
 
 from ..studio import Studio
@@ -18,20 +15,11 @@ from .access import Access, Caller
 from .error_schemas import errors
 from .job_schemas import Accepted
 from .media import file_response, media_responses
-from .orders import base_of, order_of
-from .renders import OnlyOnce
+from .orders import OnlyOnce, base_of, order_of
 from .video_bodies import VideoBody
 
 _VIDEO = {"mp4": "video/mp4"}
 _PICTURES = {"jpg": "image/jpeg"}
-_PORTRAITS = {"png": "image/png"}
-
-
-class BuiltIn(BaseModel):
-    """A portrait that comes with the server."""
-
-    image_filename: str
-    url: str
 
 
 def router(studio: Studio, access: Access) -> APIRouter:
@@ -82,20 +70,6 @@ def router(studio: Studio, access: Access) -> APIRouter:
     async def thumbnail(render_id: str, extension: str, request: Request) -> Response:
         """The first frame of a video."""
         return await file_response(studio, request, render_id, "thumbnail", extension, _PICTURES)
-
-    @routes.get("/portraits")
-    async def built_in(request: Request) -> list[BuiltIn]:
-        """The portraits that come with the server, for image_filename."""
-        base = base_of(request)
-        return [BuiltIn(image_filename=name, url=f"{base}/portraits/{name}.png") for name in portraits.names()]
-
-    @routes.get("/portraits/{name}.png", response_class=Response, responses=media_responses(_PORTRAITS))
-    async def portrait(name: str) -> Response:
-        """One of them."""
-        if name not in portraits.names():
-            raise NotFound("There is no such portrait.", hint="GET /portraits lists them.")
-        content = await asyncio.to_thread(portraits.path_of(name).read_bytes)
-        return Response(content, headers={"Cache-Control": "max-age=86400"}, media_type="image/png")
 
     return routes
 

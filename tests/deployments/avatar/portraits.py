@@ -11,12 +11,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from skimage.data import astronaut
 
 import deployments.avatar
 from deployments.avatar.contract import SAMPLE_RATE, Face, Portrait
 from deployments.core.types import Animation, AudioClip, EyeEvent, EyeTrack, VisemeTrack
 from deployments.core.visemes import INDEX
+from tests.portraits import astronaut
 
 NAMES = ("astronaut", "ada", "leo")
 OPAQUE = ("astronaut",)
@@ -27,7 +27,7 @@ _LANDMARKS = Path(__file__).parent / "landmarks.npz"
 def portrait(name: str) -> tuple[Portrait, Face]:
     """One of NAMES, and the face in it."""
     if name in OPAQUE:
-        rgb = np.asarray(astronaut(), np.uint8)  # type: ignore[no-untyped-call]
+        rgb = astronaut()
         pixels = np.dstack((rgb, np.full(rgb.shape[:2], 255, np.uint8)))
     else:
         found = cv2.imread(str(_BUILT_IN / f"{name}.png"), cv2.IMREAD_UNCHANGED)

@@ -282,12 +282,6 @@ def test_odd_sizes_are_a_mistake_of_the_caller(width: int, height: int) -> None:
         VideoFile(width, height, 25, "medium", 22_050)
 
 
-def test_codecs_name_profile_and_level(made: Made) -> None:
-    with VideoFile(64, 64, 25, "medium", 22_050) as small, VideoFile(1280, 720, 30, "medium", 22_050) as large:
-        assert small.codecs == "avc1.64000A,mp4a.40.2"
-        assert large.codecs == "avc1.64001F,mp4a.40.2"
-
-
 @given(st.floats(0, 3600), st.sampled_from([10, 24, 25, 30, 60]))
 def test_frames_cover_the_sound_and_no_more(seconds: float, fps: int) -> None:
     count = frame_count(seconds, fps)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from skimage import data
 
 from deployments.avatar.faces.finder import FaceFinder
+from tests import portraits
 
 FIXTURE = Path(__file__).parents[3] / "fixtures" / "faces.npz"
 
@@ -24,7 +24,7 @@ def finder() -> FaceFinder:
 @pytest.fixture(scope="session")
 def astronaut() -> NDArray[np.uint8]:
     """(512, 512, 3) uint8 RGB."""
-    picture: NDArray[np.uint8] = data.astronaut()  # type: ignore[no-untyped-call]
+    picture = portraits.astronaut().view()
     picture.setflags(write=False)
     return picture
 
