@@ -6,7 +6,7 @@ Formats: https://github.com/DanielSWolf/rhubarb-lip-sync, README, "Output format
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from .projection import MouthCue
 
@@ -28,7 +28,7 @@ def json_file(cues: Sequence[MouthCue], duration_ms: int, sound_file: str) -> st
         duration_ms: of the sound.
         sound_file: its name.
     """
-    rows = list(_rows(cues, duration_ms))
+    rows = _rows(cues, duration_ms)
     document = {
         "metadata": {"soundFile": sound_file, "duration": _seconds(rows[-1][1])},
         "mouthCues": [{"start": _seconds(start), "end": _seconds(end), "value": value} for start, end, value in rows],
@@ -38,7 +38,7 @@ def json_file(cues: Sequence[MouthCue], duration_ms: int, sound_file: str) -> st
 
 def tsv_file(cues: Sequence[MouthCue], duration_ms: int) -> str:
     """Content of a .tsv file: start and shape, a line for each, and the mouth at rest at the end."""
-    rows = list(_rows(cues, duration_ms))
+    rows = _rows(cues, duration_ms)
     lines = [f"{start / 100:.2f}\t{value}" for start, _, value in rows]
     return "\n".join([*lines, f"{rows[-1][1] / 100:.2f}\t{_REST}"]) + "\n"
 
@@ -47,17 +47,20 @@ def _seconds(steps: int) -> float:
     return round(steps * _STEP_MS / 1000, 2)
 
 
-def _rows(cues: Sequence[MouthCue], duration_ms: int) -> Iterator[Row]:
+def _rows(cues: Sequence[MouthCue], duration_ms: int) -> list[Row]:
     """Contiguous from 0 to the end, no two alike in a row, none empty."""
     last = max(1, round(duration_ms / _STEP_MS))
+    rows: list[Row] = []
     start, shown = 0, _REST
     for cue in cues:
         value = str(cue.viseme)
-        place = min(last, max(start + (shown in _SEEN), round(cue.t_ms / _STEP_MS)))
         if value == shown:
             continue
+        place = min(last, max(start + (shown in _SEEN), round(cue.t_ms / _STEP_MS)))
         if place > start:
-            yield start, place, shown
-        start, shown = place, value
-    if start < last:
-        yield start, last, shown
+            rows.append((start, place, shown))
+            start = place
+        elif rows and rows[-1][2] == value:  # what stood between the two was too short to be shown
+            start = rows.pop()[0]
+        shown = value
+    return [*rows, (start, last, shown)] if start < last else rows

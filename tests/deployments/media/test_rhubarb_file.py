@@ -46,6 +46,12 @@ def test_a_short_closure_stays_and_a_short_vowel_goes() -> None:
     assert [(row["start"], row["value"]) for row in rows] == [(0, "X"), (0.1, "A"), (0.11, "D"), (0.2, "B")]
 
 
+def test_alike_on_both_sides_of_what_is_too_short_are_one() -> None:
+    cues = [MouthCue(t_ms, shape, 1.0) for t_ms, shape in [(0, "A"), (15, "B"), (16, "A"), (100, "C")]]
+    rows = json.loads(json_file(cues, 200, "a.wav"))["mouthCues"]
+    assert [(row["start"], row["end"], row["value"]) for row in rows] == [(0, 0.1, "A"), (0.1, 0.2, "C")]
+
+
 def test_nothing_but_rest() -> None:
     assert tsv_file([MouthCue(0, "X", 1.0)], 3) == "0.00\tX\n0.01\tX\n"
     assert tsv_file([], 1000) == "0.00\tX\n1.00\tX\n"
